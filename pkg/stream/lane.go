@@ -227,7 +227,8 @@ type pubAck struct {
 	Error     *jetstream.APIError `json:"error"`
 }
 
-var duplicateMark = []byte(`"duplicate":true`)
+// duplicateMark is in the answer to a repeat only; servers put blanks around the value as they like.
+var duplicateMark = []byte(`"duplicate"`)
 
 // parse reads an answer. The usual one is recognized by its beginning.
 func (l *Lane) parse(m *nats.Msg) (duplicate bool, err error) {
