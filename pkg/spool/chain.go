@@ -1,0 +1,335 @@
+package spool
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dlog-fabric/dlog/pkg/entry"
+)
+
+// chain is the queue itself, the same for memory, mapped and written files: a row of segments, appended to at the end.
+//
+// Appending takes no lock: one addition on the last segment's state word reserves. Whoever reserves across its end seals it
+// (tail), and one of those who find it full puts the next one in its place, under mu. Lock order: rmu before mu.
+type chain struct {
+	store   store
+	journal journal
+	counts  counters
+	size    int // of a segment
+	most    int // number of segments
+	block   time.Duration
+	key     string
+	where   string
+	birth   func([]byte) error
+	atClose func(drained bool) error
+
+	cur    atomic.Pointer[segment]
+	sealed atomic.Int64 // bytes of the live segments before cur
+	limits [classes]atomic.Int64
+	notify atomic.Pointer[func(entry.Level, bool)]
+
+	unsaved   atomic.Uint64
+	abandoned atomic.Uint64
+	lastBlock atomic.Int64  // Unix time in ns when somebody last waited for room
+	room      chan struct{} // tells the one who waits for room that there is some
+
+	mu        sync.Mutex
+	closed    bool
+	segs      []*segment // live, by index
+	spare     *block
+	preparing chan struct{} // not nil while prepare runs; closed at its end
+	retry     time.Time     // no allocation before, after one failed
+	work      sync.WaitGroup
+
+	rmu sync.Mutex
+	reader
+}
+
+// class is what decides how full the queue may be for an entry.
+type class int
+
+const (
+	low    class = iota // trace, debug: up to 80 %
+	middle              // info, none: up to 90 %
+	high                // warn and up, task entries: all of it
+	classes
+)
+
+func classOf(level entry.Level, task bool) class {
+	switch {
+	case task:
+		return high
+	case level <= entry.Debug:
+		return low
+	case level == entry.Info || level == entry.None:
+		return middle
+	}
+	return high
+}
+
+// retryAfter is the pause after the file system had no room for a segment.
+const retryAfter = 200 * time.Millisecond
+
+func newChain(s store, j journal, n counters, cfg Config, size int) *chain {
+	c := &chain{
+		store: s, journal: j, counts: n, size: size, most: int(cfg.Bytes) / size, block: cfg.Block,
+		room: make(chan struct{}, 1),
+	}
+	c.reader.init()
+	c.setLimits(int64(c.most) * int64(size))
+	return c
+}
+
+// start makes the first segment.
+func (c *chain) start() error {
+	b, err := c.store.alloc(c.size)
+	if err != nil {
+		return fmt.Errorf("make segment: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.install(b, 0, 1)
+}
+
+func (c *chain) setLimits(total int64) {
+	c.limits[low].Store(total / 10 * 8)
+	c.limits[middle].Store(total / 10 * 9)
+	c.limits[high].Store(total)
+}
+
+// Reserve implements Appender.
+func (c *chain) Reserve(subject string, level entry.Level, task bool, max int) (Frame, error) {
+	if max < 0 || len(subject) > MaxSubject || max > c.maxLine(subject) {
+		c.counts.refuse(level, task, TooBig)
+		return Frame{}, ErrTooLarge
+	}
+	var deadline time.Time
+	for {
+		g := c.cur.Load()
+		f, room := c.try(g, subject, level, task, max)
+		if room == enough {
+			return f, nil
+		}
+		why := Full
+		if room == atEnd {
+			var ok bool
+			if why, ok = c.advance(g); ok {
+				continue
+			}
+		} else if c.cur.Load() != g {
+			continue // the sum was of two moments
+		}
+		if why != Closed && classOf(level, task) == high && c.await(&deadline) {
+			continue
+		}
+		return Frame{}, c.refuse(level, task, why)
+	}
+}
+
+// maxLine is the longest line that fits a segment. One frame must leave the state word a place to stand.
+func (c *chain) maxLine(subject string) int {
+	return c.size - headerSize - frameSize - align - len(subject)
+}
+
+func (c *chain) refuse(level entry.Level, task bool, why Reason) error {
+	c.counts.refuse(level, task, why)
+	if why == Closed {
+		return ErrClosed
+	}
+	return ErrRefused
+}
+
+// space is what try found.
+type space int
+
+const (
+	enough    space = iota
+	overLimit       // the queue is too full for the level
+	atEnd           // the segment has no room
+)
+
+func (c *chain) try(g *segment, subject string, level entry.Level, task bool, max int) (Frame, space) {
+	need, size := int64(step(len(subject)+max)), int64(c.size)
+	used := int64(g.state.Load() & offsetMask)
+	if used > size {
+		return Frame{}, atEnd
+	}
+	if c.sealed.Load()+used+need > c.limits[classOf(level, task)].Load() {
+		return Frame{}, overLimit
+	}
+	s := g.state.Add(uint64(need) + oneFrame)
+	if end := int64(s & offsetMask); end > size {
+		g.seal(s-uint64(need)-oneFrame, c.size)
+		return Frame{}, atEnd
+	}
+	return g.fill(int(s&offsetMask)-int(need), g.base+s>>stateBits-1, subject, level, task, max), enough
+}
+
+// seal notes where the frames of g end. Of all reservations beyond the end exactly one began within the segment, and only that
+// one stores.
+func (g *segment) seal(before uint64, size int) {
+	if int(before&offsetMask) <= size {
+		g.tail.Store(before)
+	}
+}
+
+// advance puts a new segment in the place of g, which is full. Otherwise it says why there is none.
+func (c *chain) advance(g *segment) (Reason, bool) {
+	for g.tail.Load() == 0 {
+		runtime.Gosched() // the one who seals it is between two instructions
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.preparing != nil && c.spare == nil && c.cur.Load() == g {
+		done := c.preparing
+		c.mu.Unlock()
+		<-done
+		c.mu.Lock()
+	}
+	if c.cur.Load() != g {
+		return 0, true
+	}
+	if c.closed {
+		return Closed, false
+	}
+	b, why := c.takeBlock()
+	if b == nil {
+		return why, false
+	}
+	before := g.tail.Load()
+	if err := c.install(b, g.index+1, g.base+before>>stateBits); err != nil {
+		return NoDisk, false
+	}
+	return 0, true
+}
+
+// takeBlock returns the spare block or a new one. mu is held.
+func (c *chain) takeBlock() (*block, Reason) {
+	if b := c.spare; b != nil {
+		c.spare = nil
+		return b, 0
+	}
+	if len(c.segs) >= c.most {
+		return nil, Full
+	}
+	if time.Now().Before(c.retry) {
+		return nil, NoDisk
+	}
+	b, err := c.store.alloc(c.size)
+	if err != nil {
+		c.noDisk()
+		return nil, NoDisk
+	}
+	return b, 0
+}
+
+// noDisk makes what there is the whole of the queue: the levels share that from now on. mu is held.
+func (c *chain) noDisk() {
+	c.retry = time.Now().Add(retryAfter)
+	c.setLimits(int64(max(len(c.segs), 1)) * int64(c.size))
+}
+
+// install makes b the last segment. mu is held.
+func (c *chain) install(b *block, index uint32, base uint64) error {
+	if err := c.store.stamp(b, header{nonce: b.nonce, index: index, base: base, size: c.size}); err != nil {
+		c.store.remove(b, false)
+		c.noDisk()
+		return err
+	}
+	g := newSegment(c, b, index, base)
+	c.sealed.Store(int64(len(c.segs)) * int64(c.size))
+	c.segs = append(c.segs, g)
+	c.cur.Store(g)
+	if c.spare == nil && c.preparing == nil && len(c.segs) < c.most {
+		c.preparing = make(chan struct{})
+		c.work.Go(c.prepare)
+	}
+	return nil
+}
+
+// prepare makes the next segment before it is needed. Close waits for it.
+func (c *chain) prepare() {
+	b, err := c.store.alloc(c.size)
+	c.rest()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.preparing)
+	c.preparing = nil
+	switch {
+	case err != nil:
+		c.noDisk()
+	case c.closed || c.spare != nil:
+		c.store.remove(b, false)
+	default:
+		c.spare = b
+		c.setLimits(int64(c.most) * int64(c.size))
+	}
+}
+
+// rest lets sealed segments that the reader has not come to out of the memory.
+func (c *chain) rest() {
+	c.rmu.Lock()
+	defer c.rmu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range c.segs {
+		if g != c.cur.Load() && g.index > c.at && !g.resting {
+			g.resting = c.store.idle(g)
+		}
+	}
+}
+
+// await waits for room, once a second and until the deadline that it sets.
+func (c *chain) await(deadline *time.Time) bool {
+	now := time.Now()
+	if deadline.IsZero() {
+		last := c.lastBlock.Load()
+		if c.block <= 0 || now.UnixNano()-last < int64(time.Second) || !c.lastBlock.CompareAndSwap(last, now.UnixNano()) {
+			return false
+		}
+		*deadline = now.Add(c.block)
+	}
+	t := time.NewTimer(deadline.Sub(now))
+	defer t.Stop()
+	select {
+	case <-c.room:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// committed tells the sender.
+func (c *chain) committed(level entry.Level, task bool) {
+	if f := c.notify.Load(); f != nil {
+		(*f)(level, task)
+	}
+}
+
+// again appends the line of a frame that the reader gave up while it was written; the entry keeps its number.
+func (c *chain) again(mem []byte, f Frame, n int) {
+	off := int(f.token)
+	meta := metaAt(mem, off)
+	subject := string(mem[off+frameSize : off+frameSize+metaSubject(meta)])
+	g, err := c.Reserve(subject, metaLevel(meta), metaTask(meta), n)
+	if err != nil {
+		return // counted
+	}
+	copy(g.Line, f.Line[:n])
+	if s, ok := g.owner.(*segment); ok {
+		putMeta(s.mem, int(g.token), makeMeta(f.Seq, metaLevel(meta), metaTask(meta), len(subject)))
+	}
+	g.Commit(n)
+}
+
+// Notify implements Queue.
+func (c *chain) Notify(f func(entry.Level, bool)) {
+	if f == nil {
+		c.notify.Store(nil)
+		return
+	}
+	c.notify.Store(&f)
+}

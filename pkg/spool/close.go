@@ -1,0 +1,188 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"runtime"
+	"time"
+)
+
+const defaultBlock = 5 * time.Millisecond
+
+// newKey makes a pack key: 64 random bits, so that nobody who reads entries can guess message ids.
+func newKey() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// Key implements Queue.
+func (c *chain) Key() string { return c.key }
+
+// Where implements Queue.
+func (c *chain) Where() string { return c.where }
+
+// SetBirth implements Queue.
+func (c *chain) SetBirth(line []byte) error {
+	if c.birth == nil {
+		return nil
+	}
+	return c.birth(line)
+}
+
+// Stats implements Queue.
+func (c *chain) Stats() Stats {
+	c.rmu.Lock()
+	defer c.rmu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Stats{
+		Limit: int64(c.most) * int64(c.size), Reserved: c.reserved(), Acked: c.acked, Unsaved: c.unsaved.Load(),
+		Holes: c.abandoned.Load() + c.torn, Refused: c.counts.list(),
+	}
+	for _, g := range c.segs {
+		end, _ := g.counts()
+		s.Bytes += int64(min(end, c.size))
+	}
+	if gone := s.Acked + s.Holes; s.Reserved > gone { // the three are of different moments
+		s.Waiting = s.Reserved - gone
+	}
+	return s
+}
+
+// reserved counts the frames taken.
+func (c *chain) reserved() uint64 {
+	if c.recovered != nil {
+		return c.recovered.entries
+	}
+	g := c.cur.Load()
+	for {
+		if s := g.tail.Load(); s != 0 {
+			return g.base - 1 + s>>stateBits
+		}
+		if s := g.state.Load(); int(s&offsetMask) <= c.size {
+			return g.base - 1 + s>>stateBits
+		}
+		runtime.Gosched() // it is being sealed
+	}
+}
+
+// closeGrace is how long Close waits for frames that are reserved and not committed.
+const closeGrace = 100 * time.Millisecond
+
+// Close implements Queue.
+func (c *chain) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	g := c.cur.Load()
+	c.mu.Unlock()
+	// A reservation that nothing can hold: whoever comes later finds the segment full, and the queue closed.
+	beyond := uint64(c.size) + oneFrame
+	g.seal(g.state.Add(beyond)-beyond, c.size)
+	c.work.Wait()
+
+	c.rmu.Lock()
+	defer c.rmu.Unlock()
+	held := !c.quiet()
+	drained := c.drained()
+	c.ended = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.segs {
+		if drained {
+			c.store.remove(s.block, held || s.forsaken.Load() > 0)
+		} else {
+			c.store.release(s.block, held || s.forsaken.Load() > 0)
+		}
+	}
+	if c.spare != nil {
+		c.store.remove(c.spare, false)
+	}
+	c.segs, c.spare = nil, nil
+	if c.atClose == nil {
+		return nil
+	}
+	return c.atClose(drained)
+}
+
+// quiet waits a little for the producers that are between Reserve and Commit; false: some still are. Nothing is reserved any more.
+func (c *chain) quiet() bool {
+	c.mu.Lock()
+	segs := c.segs
+	c.mu.Unlock()
+	deadline := time.Now().Add(closeGrace)
+	for _, g := range segs {
+		for !g.settled() {
+			if time.Now().After(deadline) {
+				return false
+			}
+			time.Sleep(closeGrace / 1000)
+		}
+	}
+	return true
+}
+
+// settled says whether all frames of a sealed segment are committed, and written where they are written. rmu is held.
+func (g *segment) settled() bool {
+	if g.passed || g.resting {
+		return true
+	}
+	tail := g.tail.Load()
+	if tail == 0 {
+		return false
+	}
+	for off := headerSize; off < int(tail&offsetMask); {
+		head := loadHead(g.mem, off)
+		n := int(head & lengthMask)
+		switch {
+		case head&flagCommitted == 0:
+			return false
+		case head&flagHole == 0:
+			n = step(n)
+		}
+		off += n
+	}
+	return g.block.writing.Load() == 0
+}
+
+// drained says whether every entry is acked.
+func (c *chain) drained() bool {
+	if len(c.packs) > 0 {
+		return false
+	}
+	for _, l := range c.lanes {
+		if len(l.fresh) > 0 {
+			return false
+		}
+	}
+	return !c.more()
+}
+
+// more says whether there is an entry that Next has not returned.
+func (c *chain) more() bool {
+	if c.seg != nil && !c.seg.passed {
+		if v, found := c.look(c.seg); found != segmentEnd {
+			c.off = max(c.off, v.off)
+			return true
+		}
+		c.seg.passed = true
+	}
+	for _, g := range c.segs {
+		if c.seg != nil && g.index <= c.at {
+			continue
+		}
+		if c.wake(g) != nil {
+			return true
+		}
+		c.seg, c.at, c.off = g, g.index, headerSize
+		if _, found := c.look(g); found != segmentEnd {
+			return true
+		}
+		g.passed = true
+	}
+	return false
+}
