@@ -1,0 +1,255 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dlog-fabric/dlog/pkg/stream"
+	"github.com/dlog-fabric/dlog/pkg/subject"
+)
+
+// Filter decides by an entry's subject and line; *cond.Where is one.
+type Filter interface {
+	Match(s subject.Subject, line []byte) bool
+}
+
+// errJump says that the consumer is not where this client thinks it is: it must be reset.
+var errJump = errors.New("the consumer's sequence jumped")
+
+// epochAgain is for how long entries of a new epoch may repeat what was stored in the one before: routers and clients that were
+// rolled back with the stream send again what they find un-acked.
+const epochAgain = time.Hour
+
+// intake turns deliveries into the entries of batches. It is used by one goroutine.
+type intake struct {
+	spec    Spec
+	where   Filter // nil takes everything
+	dead    *deadLetters
+	scan    Scanner
+	subject subjects
+
+	messages messages // of the stream, to see whether a gap is one; nil where nobody could ask
+	reset    uint64   // where the consumer begins
+
+	at       Committed // what is committed once the entries handed out so far are
+	consumer uint64    // the consumer sequence of the last delivery
+	again    uint64    // messages up to this one may have been delivered before
+	note     string    // why a new epoch began, until its record is made
+
+	filtered uint64
+}
+
+// take appends the entries of one delivery. Where the stream skips messages a gap record comes first. It returns errJump where the
+// delivery does not follow the one before, and does nothing with one that is a repetition.
+func (in *intake) take(ctx context.Context, to []Entry, d delivery) ([]Entry, error) {
+	m := d.meta
+	if m.Sequence.Consumer != in.consumer+1 {
+		return to, fmt.Errorf("%w from %d to %d", errJump, in.consumer, m.Sequence.Consumer)
+	}
+	in.consumer++
+	next, skip := in.at.next()
+	if m.Sequence.Stream < next {
+		return to, nil // delivered again, after the ack wait
+	}
+	p, err := stream.DecodePack(d.msg.Subject, d.msg.Header, d.msg.Data, stream.Limits{})
+	p.Seq, p.Time = m.Sequence.Stream, m.Timestamp.UTC()
+	if p.Seq > next {
+		skip = 0 // what was begun has expired
+		if err := in.gone(ctx, next, p.Seq); err != nil {
+			return to, err
+		}
+	}
+	to = in.missing(to, next, p)
+	router, total, _ := parseTotal(p.Total)
+	begun := in.at
+	in.at = Committed{Seq: p.Seq, Time: p.Time, Epoch: begun.Epoch, Since: begun.Since, Totals: begun.Totals}.withTotal(router, total)
+	switch {
+	case in.spec.Stream == streamDead:
+		return in.keep(to, deadEntry(d, p)), nil
+	case err != nil:
+		return to, in.deadPack(ctx, d, p, err)
+	}
+	return in.lines(ctx, to, p, skip)
+}
+
+// gone checks that nothing from next to seq is there any more: it may also be that another client has reset the consumer.
+func (in *intake) gone(ctx context.Context, next, seq uint64) error {
+	if in.messages == nil {
+		return nil
+	}
+	m, err := in.messages.GetMsg(ctx, next, jetstream.WithGetMsgSubject(">"))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("get message %d: %w", next, err)
+	case m.Sequence < seq:
+		return fmt.Errorf("%w: it skipped message %d", errJump, m.Sequence)
+	}
+	return nil
+}
+
+// missing appends the records of what is not there: a stream rolled back, messages expired.
+func (in *intake) missing(to []Entry, next uint64, p stream.Pack) []Entry {
+	if in.note == "" && p.Seq == next {
+		return to
+	}
+	g := gap{ns: in.spec.Namespace, stream: in.spec.Stream, at: p.Time, first: next, last: p.Seq - 1}
+	e := Entry{Subject: g.subject(), Seq: p.Seq - 1, Time: in.at.Time, Gap: true}
+	if in.note != "" {
+		e.Line = g.epoch(in.note, in.at.Epoch)
+		to = append(to, e)
+		in.note = ""
+	}
+	if p.Seq > next {
+		g.entries, g.exact = in.at.removed(p)
+		e.Line = g.expired()
+		to = append(to, e)
+	}
+	return to
+}
+
+// removed is how many entries are gone between c and p, from the router's running count. It is exact where one router alone feeds
+// the stream.
+func (c Committed) removed(p stream.Pack) (uint64, bool) {
+	router, total, ok := parseTotal(p.Total)
+	known, seen := c.Totals[router]
+	if !ok || c.Seq > 0 && (!seen || len(c.Totals) != 1) {
+		return 0, false
+	}
+	before := known + uint64(p.Count)
+	if total < before {
+		return 0, false // the router counts anew
+	}
+	return total - before, true
+}
+
+// lines appends the entries of a pack.
+func (in *intake) lines(ctx context.Context, to []Entry, p stream.Pack, skip int) ([]Entry, error) {
+	again := p.Again || p.Seq <= in.again || !in.at.Since.IsZero() && p.Time.Before(in.at.Since.Add(epochAgain))
+	i := -1
+	for line := range stream.Lines(p.Data) {
+		if i++; i < skip {
+			continue
+		}
+		e := Entry{Line: line, Subject: p.Subject, Seq: p.Seq, Time: p.Time, Index: i, Again: again}
+		id, err := in.scan.Scan(line)
+		if err != nil {
+			if err := in.dead.publish(ctx, stream.ReasonJSON, e, err); err != nil {
+				return to, err
+			}
+			continue
+		}
+		e.ID = id
+		to = in.keep(to, e)
+	}
+	return to, nil
+}
+
+// keep appends an entry that the sink's conditions let through. One whose subject cannot be read is always kept.
+func (in *intake) keep(to []Entry, e Entry) []Entry {
+	if in.where != nil {
+		if subj, ok := in.subject.parse(e.Subject); ok && !in.where.Match(subj, e.Line) {
+			in.filtered++
+			return to
+		}
+	}
+	return append(to, e)
+}
+
+// deadPack sends a whole message to the dead letters, as it came.
+func (in *intake) deadPack(ctx context.Context, d delivery, p stream.Pack, err error) error {
+	reason := stream.ReasonOf(err)
+	if reason == "" {
+		return err
+	}
+	return in.dead.publish(ctx, reason, Entry{Line: d.msg.Data, Subject: p.Subject, Seq: p.Seq, Time: p.Time}, err, d.msg.Header)
+}
+
+// subjects remembers the last subjects parsed: packs of a few subjects follow one another.
+type subjects struct{ known map[string]parsed }
+
+type parsed struct {
+	subject subject.Subject
+	ok      bool
+}
+
+const maxSubjects = 4096
+
+func (s *subjects) parse(text string) (subject.Subject, bool) {
+	if p, ok := s.known[text]; ok {
+		return p.subject, p.ok
+	}
+	if s.known == nil || len(s.known) >= maxSubjects {
+		s.known = make(map[string]parsed)
+	}
+	subj, err := subject.Parse(text)
+	s.known[strings.Clone(text)] = parsed{subj, err == nil}
+	return subj, err == nil
+}
+
+// deadLetters publishes what cannot be stored.
+type deadLetters struct {
+	js   jetstream.JetStream
+	spec Spec
+	say  func(reason stream.Reason, e Entry, err error)
+}
+
+// publish stores an entry, or a whole message with its own headers, as a dead letter and waits for it. What a sink of the dead
+// letters themselves cannot store stays where it is.
+func (l *deadLetters) publish(ctx context.Context, reason stream.Reason, e Entry, cause error, own ...nats.Header) error {
+	if l.spec.Stream == streamDead {
+		l.say(reason, e, cause)
+		return nil
+	}
+	m := nats.NewMsg(subject.Dead(l.spec.Namespace, string(reason), serviceOf(e.Subject)))
+	for _, h := range own {
+		for k, v := range h {
+			if !strings.HasPrefix(k, "Nats-") {
+				m.Header[k] = slices.Clone(v)
+			}
+		}
+	}
+	m.Data = e.Line
+	m.Header.Set(stream.HdrReason, string(reason)+": "+headerText(cause.Error()))
+	m.Header.Set(stream.HdrSubject, e.Subject)
+	m.Header.Set(stream.HdrSeq, fmt.Sprint(e.Seq))
+	m.Header.Set(HdrSink, l.spec.Name)
+	id := fmt.Sprintf("sink.%s.%d.%d.%d", l.spec.Name, e.Seq, e.Index, e.Time.UnixNano())
+	if _, err := l.js.PublishMsg(ctx, m, jetstream.WithMsgID(id)); err != nil {
+		return fmt.Errorf("publish dead letter %s: %w", m.Subject, err)
+	}
+	l.say(reason, e, cause)
+	return nil
+}
+
+// HdrSink is set on the dead letters of a sink: its name.
+const HdrSink = "Dlog-Sink"
+
+// headerText makes one line of a text, of a bounded length.
+func headerText(s string) string {
+	const most = 500
+	s = strings.ToValidUTF8(s[:min(len(s), most)], "?")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// serviceOf is the service in an entry's subject, "unknown" where that is no subject of dlog's.
+func serviceOf(subj string) string {
+	s, err := subject.Parse(subj)
+	if err != nil || s.Service() == "" {
+		return "unknown"
+	}
+	return s.Service()
+}
