@@ -211,7 +211,11 @@ func (p Position) Within(ancestor Position) bool {
 // all below it) after what it claims ("2") and before the next number. Foreign heads come
 // after numbers. Two positions are equal only if their texts are.
 func ComparePositions(a, b Position) int {
-	s, t := string(a), string(b)
+	if a == b {
+		return 0
+	}
+	same := sameSteps(string(a), string(b))
+	s, t := string(a[same:]), string(b[same:])
 	for s != "" && t != "" {
 		var x, y string
 		x, s, _ = strings.Cut(s, ".")
@@ -221,6 +225,18 @@ func ComparePositions(a, b Position) int {
 		}
 	}
 	return cmp.Compare(len(s), len(t))
+}
+
+// sameSteps returns where the first step begins that may differ: brothers in deep trees, the
+// pairs that are compared most, share all steps but the last.
+func sameSteps(s, t string) int {
+	step := 0
+	for i := 0; i < len(s) && i < len(t) && s[i] == t[i]; i++ {
+		if s[i] == '.' {
+			step = i + 1
+		}
+	}
+	return step
 }
 
 // compareSteps uses that numbers have no leading zeros: the longer is the greater.
