@@ -44,7 +44,7 @@ func TestWithoutLevel(t *testing.T) {
 	f(`match = { level = "info", a = 1 }`, `a = 1`)
 	f(`match = { a = 1 }`, `a = 1`)
 	f(`match = { b = 2, any = [{ level = "info" }, { a = 1 }] }`, `b = 2`)
-	f(`match = { any = [{ level = "info", a = 1 }, { c = 1 }] }`, `(a = 1 or c = 1)`)
+	f(`match = { any = [{ level = "info", a = 1 }, { c = 1 }] }`, `a = 1 or c = 1`)
 	f(`not = { level = "debug" }`, `everything`)
 	f(`not = { level = "debug", region = "test" }`, `not (region = "test")`)
 	f(`not = { level = { ne = "debug" } }`, `everything`)

@@ -40,7 +40,7 @@ func (f field) bind(b *Binder) node {
 
 func (f field) resolve(*Record) (Verdict, node) { return Maybe, f }
 func (f field) why(r *Record) string            { return whyLeaf(f, r) }
-func (f field) String() string                  { return f.key + " " + alternatives(f.tests) }
+func (f field) String() string                  { return word(f.key) + " " + alternatives(f.tests) }
 
 func (f field) seen(r *Record) string {
 	v := r.Value(f.slot)
@@ -74,6 +74,16 @@ func alternatives[T interface{ String() string }](tests []T) string {
 	}
 	slices.Sort(texts)
 	return strings.Join(slices.Compact(texts), " or ")
+}
+
+// word puts quotes around what would not be seen as one word, so that no two
+// conditions have one text.
+func word(s string) string {
+	odd := func(r rune) bool { return r <= ' ' || r == '"' || !strconv.IsPrint(r) }
+	if s == "" || strings.ContainsFunc(s, odd) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // level is a condition on the entry's level: the set of levels that fulfil it.
@@ -133,7 +143,7 @@ func (t nameTest) String() string {
 	case namePresent:
 		return "present"
 	case nameMatches:
-		return "~ " + t.want
+		return "~ " + word(t.want)
 	}
 	return "= " + strconv.Quote(t.want)
 }
@@ -214,7 +224,7 @@ type pathTest struct {
 
 func (t pathTest) String() string {
 	if t.isPattern {
-		return "like " + t.pattern.String()
+		return "like " + word(t.pattern.String())
 	}
 	return t.nameTest.String()
 }

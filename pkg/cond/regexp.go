@@ -94,4 +94,4 @@ func (m matches) holds(v *entry.Value, r *Record) bool {
 	return !absent(v) && m.matchBytes(r.Text(v))
 }
 
-func (m matches) String() string { return "~ " + m.said }
+func (m matches) String() string { return "~ " + word(m.said) }
