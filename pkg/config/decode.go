@@ -44,7 +44,8 @@ func Decode(file string, data []byte, into any) error {
 // Decode decodes the table over the defaults in into, a pointer to a struct.
 // Fields are named by the tag `toml:"name"`, without one by their name in lower
 // case; "-" leaves a field out; an embedded struct without a tag counts as part
-// of the one around it. An array in the file replaces the default one, a map
+// of the one around it. A Table tagged ",self" gets the struct's own table, for
+// the places of later faults. An array in the file replaces the default one, a map
 // is added to.
 func (t Table) Decode(into any) error {
 	v := reflect.ValueOf(into)
@@ -68,7 +69,7 @@ func (d *decoder) fault(i Item, format string, args ...any) {
 
 func (d *decoder) structure(t Table, v reflect.Value) {
 	fields, before := map[string]reflect.Value{}, len(d.faults)
-	collect(v, t.Pos, fields)
+	collect(v, t, fields)
 	var later []string
 	if l, ok := v.Addr().Interface().(Later); ok {
 		later = l.LaterKeys()
@@ -132,13 +133,16 @@ func keys(fields map[string]reflect.Value) []string {
 
 var posType, tableType, timeType = reflect.TypeFor[Pos](), reflect.TypeFor[Table](), reflect.TypeFor[time.Time]()
 
-// collect lists the fields of a struct by key, and fills in its Pos.
-func collect(v reflect.Value, at Pos, into map[string]reflect.Value) {
+// collect lists the fields of a struct by key, and fills in its Pos and what is
+// tagged as the table itself.
+func collect(v reflect.Value, at Table, into map[string]reflect.Value) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		tag, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		tag, option, _ := strings.Cut(f.Tag.Get("toml"), ",")
 		switch {
 		case f.Type == posType && f.IsExported():
+			v.Field(i).Set(reflect.ValueOf(at.Pos))
+		case f.Type == tableType && option == "self":
 			v.Field(i).Set(reflect.ValueOf(at))
 		case f.Anonymous && tag == "" && f.Type.Kind() == reflect.Struct:
 			collect(v.Field(i), at, into)

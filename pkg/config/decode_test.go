@@ -217,6 +217,32 @@ z = 1
 	}
 }
 
+func TestFault(t *testing.T) {
+	var v struct {
+		Self config.Table `toml:",self"`
+		In   struct {
+			Self config.Table `toml:",self"`
+			To   []string     `toml:"to"`
+		} `toml:"in"`
+	}
+	if err := config.Decode("f", []byte("# c\n[in]\nto = [\n'a',\n'b']"), &v); err != nil {
+		t.Fatal(err)
+	}
+	f := func(t2 config.Table, key string, n int, want string) {
+		t.Helper()
+		if got := t2.Fault(key, n, "bad").Error(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f(v.Self, "in.to", 1, "f:5: in.to: bad")
+	f(v.Self, "in.to", -1, "f:3: in.to: bad")
+	f(v.Self, "in.from", -1, "f:2: in.from: bad")
+	f(v.Self, "out", -1, "f: out: bad")
+	f(v.In.Self, "to", 0, "f:4: in.to: bad")
+	f(v.In.Self, "from", 0, "f:2: in.from: bad")
+	f(config.Table{}, "x.y", 0, "x.y: bad")
+}
+
 func TestJoin(t *testing.T) {
 	a := &config.Error{File: "f", Line: 9, Msg: "late"}
 	b := &config.Error{File: "f", Line: 1, Key: "k", Msg: "early"}

@@ -92,6 +92,33 @@ func (t Table) Errorf(format string, args ...any) error {
 	return t.Pos.Errorf(t.Path, format, args...)
 }
 
+// Fault makes a fault of what stands under a dotted key of the table: of its
+// nth element where n is not negative and it has one. Where the file has no such
+// key, the fault has the place of what it would stand in; the file as a whole
+// has none.
+func (t Table) Fault(key string, n int, format string, args ...any) error {
+	at, path := t.Pos, key
+	if t.Path != "" {
+		path = t.Path + "." + key
+	} else {
+		at.Line = 0
+	}
+	for name, rest, more := strings.Cut(key, "."); ; name, rest, more = strings.Cut(rest, ".") {
+		item, ok := t.Get(name)
+		if !ok {
+			break
+		}
+		at = item.Pos
+		if elems, ok := item.Value.([]Item); ok && !more && n >= 0 && n < len(elems) {
+			at = elems[n].Pos
+		}
+		if t, ok = item.Value.(Table); !ok || !more {
+			break
+		}
+	}
+	return at.Errorf(path, format, args...)
+}
+
 // Parse reads TOML into a Table. file is used in messages only. The error of a
 // text that is no TOML is one *Error, with the first fault.
 func Parse(file string, data []byte) (Table, error) {
