@@ -85,8 +85,19 @@ func (d *decoder) structure(t Table, v reflect.Value) {
 			d.faults = append(d.faults, Unknown(item, keys(fields)))
 		}
 	}
+	d.validate(t, v, before)
+}
+
+// validate asks a struct about itself, and those embedded in it, whose methods
+// its own may hide. What is said twice is said once in the end.
+func (d *decoder) validate(t Table, v reflect.Value, before int) {
 	if c, ok := v.Addr().Interface().(Validator); ok {
 		d.check(t, c, before)
+	}
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.Anonymous && f.IsExported() && f.Type.Kind() == reflect.Struct && f.Tag.Get("toml") == "" {
+			d.validate(t, v.Field(i), before)
+		}
 	}
 }
 
@@ -97,7 +108,7 @@ func (d *decoder) check(t Table, c Validator, before int) {
 	for _, err := range flatten(nil, c.Validate()) {
 		e, ok := errors.AsType[*Error](err)
 		if !ok {
-			d.faults = append(d.faults, t.Errorf("%v", err))
+			d.faults = append(d.faults, t.whole().Errorf("%v", err))
 			continue
 		}
 		if !slices.ContainsFunc(said, func(f error) bool { return same(f, e, t.Line) }) {

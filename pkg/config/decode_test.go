@@ -154,6 +154,26 @@ func TestDecodeSaysEachFaultOnce(t *testing.T) {
 	}
 }
 
+// Base is embedded: its Validate counts beside the one that hides it.
+type Base struct {
+	Name string `toml:"name"`
+}
+
+func (b *Base) Validate() error { return errors.New("base is asked") }
+
+type derived struct{ Base }
+
+func (d *derived) Validate() error {
+	return errors.Join(errors.New("derived is asked"), errors.New("base is asked"))
+}
+
+func TestValidateEmbedded(t *testing.T) {
+	err := config.Decode("f", []byte("name = 'x'"), &derived{})
+	if got := fmt.Sprint(err); got != "f: derived is asked\nf: base is asked" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f.toml")
 	if err := config.Load(path, &file{}); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "read configuration: ") {

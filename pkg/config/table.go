@@ -97,11 +97,9 @@ func (t Table) Errorf(format string, args ...any) error {
 // key, the fault has the place of what it would stand in; the file as a whole
 // has none.
 func (t Table) Fault(key string, n int, format string, args ...any) error {
-	at, path := t.Pos, key
+	at, path := t.whole().Pos, key
 	if t.Path != "" {
 		path = t.Path + "." + key
-	} else {
-		at.Line = 0
 	}
 	for name, rest, more := strings.Cut(key, "."); ; name, rest, more = strings.Cut(rest, ".") {
 		item, ok := t.Get(name)
@@ -117,6 +115,15 @@ func (t Table) Fault(key string, n int, format string, args ...any) error {
 		}
 	}
 	return at.Errorf(path, format, args...)
+}
+
+// whole takes the line from a table that is the whole file: its first line says
+// nothing.
+func (t Table) whole() Table {
+	if t.Path == "" {
+		t.Line = 0
+	}
+	return t
 }
 
 // Parse reads TOML into a Table. file is used in messages only. The error of a
