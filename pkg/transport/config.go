@@ -165,7 +165,7 @@ func (c *Config) creds() (nats.Option, error) {
 		return nil, fmt.Errorf("read credentials: %w", err)
 	}
 	token, err := nkeys.ParseDecoratedJWT(text)
-	if err != nil {
+	if err != nil || strings.Count(token, ".") != 2 {
 		return nil, fmt.Errorf("read credentials: %s: no JWT in it", c.Creds)
 	}
 	if _, err := nkeys.ParseDecoratedNKey(text); err != nil {

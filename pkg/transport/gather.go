@@ -139,7 +139,7 @@ func (s *source) empty() bool { return s.held == 0 && s.q.Stats().Waiting == 0 }
 func wireSubject(name string) string {
 	const most = 2048 // the server's control line holds 4096, reply subject and sizes included
 	if len(name) > most {
-		name = name[:most]
+		name = strings.TrimRight(name[:most], ".")
 	}
 	tokens := strings.Split(name, ".")
 	changed := false

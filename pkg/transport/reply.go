@@ -40,13 +40,20 @@ func readReply(m *nats.Msg) (verdict, error) {
 		return unclear, fmt.Errorf("server answers with status %.20q", status)
 	}
 	data := bytes.TrimSpace(m.Data)
-	if bytes.HasPrefix(data, []byte(`{"stream":"`)) && bytes.Contains(data, []byte(`","seq":`)) && !bytes.Contains(data, []byte(`"error"`)) {
-		if bytes.Contains(data, []byte(`"duplicate":true`)) || bytes.Contains(data, []byte(`"duplicate": true`)) {
+	if bytes.HasPrefix(data, []byte(`{"stream":"`)) && numbered(data) && data[len(`{"stream":"`)] != '"' && !bytes.Contains(data, []byte(`"error"`)) {
+		if bytes.Contains(data, []byte(`"duplicate":true`)) {
 			return duplicate, nil
 		}
 		return stored, nil
 	}
 	return readSlowly(data)
+}
+
+// numbered says whether the answer holds a stream sequence, which is never 0.
+func numbered(data []byte) bool {
+	const key = `","seq":`
+	i := bytes.Index(data, []byte(key)) + len(key)
+	return i >= len(key) && i < len(data) && '1' <= data[i] && data[i] <= '9'
 }
 
 func readSlowly(data []byte) (verdict, error) {

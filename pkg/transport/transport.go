@@ -79,8 +79,12 @@ func (t *Transport) Adopt(q spool.Queue, done func(error)) {
 func (t *Transport) Flush(ctx context.Context) error { return t.flush(ctx, "flush") }
 
 func (t *Transport) flush(ctx context.Context, verb string) error {
+	stats := t.queue.Stats()
+	if stats.Waiting == 0 {
+		return nil
+	}
 	stored := make(chan struct{})
-	t.sender.ask(request{reserved: t.queue.Stats().Reserved, stored: stored})
+	t.sender.ask(request{reserved: stats.Reserved, stored: stored})
 	var err error
 	select {
 	case <-stored:

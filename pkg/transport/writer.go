@@ -34,6 +34,7 @@ type Writer struct {
 type scratch struct {
 	line  []byte
 	value [1]entry.Value
+	word  []byte
 }
 
 // Writer makes a writer for a service, whose name stands in the subjects. Each has its
@@ -96,8 +97,13 @@ func (w *Writer) levelOf(line []byte, s *scratch) entry.Level {
 	if w.keys.Scan(line, s.value[:]) != nil || s.value[0].Kind != entry.String {
 		return entry.None
 	}
-	var buf [16]byte
-	level, _ := entry.ParseLevel(string(s.value[0].Text(buf[:0])))
+	s.word = s.value[0].Text(s.word[:0])
+	for _, level := range entry.Levels() { // the usual words, without making a string
+		if bytes.EqualFold(s.word, []byte(level.String())) {
+			return level
+		}
+	}
+	level, _ := entry.ParseLevel(string(s.word))
 	return level
 }
 
