@@ -1,11 +1,13 @@
 package tree
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dlog-fabric/dlog/pkg/task"
 )
@@ -68,13 +70,20 @@ func (f *Forest) withPrefix(prefix string) []task.Trace {
 	return ids
 }
 
-// Newest sorts outermost tasks so that those begun last come first; those
-// whose beginning is unknown come after all others, by trace id.
+// Newest sorts outermost tasks so that those begun last come first. Of a task
+// whose start is unknown the trace id tells when it began, if dlog made it;
+// those that nothing tells of come last.
 func Newest(roots []*Task) {
 	slices.SortStableFunc(roots, func(a, b *Task) int {
-		if c := b.Started.Compare(a.Started); c != 0 {
-			return c
-		}
-		return strings.Compare(b.Trace, a.Trace)
+		return cmp.Or(begun(b).Compare(begun(a)), strings.Compare(b.Trace, a.Trace))
 	})
+}
+
+func begun(t *Task) time.Time {
+	if !t.Started.IsZero() {
+		return t.Started
+	}
+	id, _ := task.ParseTrace(t.Trace) // the zero trace holds no time
+	at, _ := id.Time()
+	return at
 }

@@ -532,3 +532,23 @@ func TestDeepAndWide(t *testing.T) {
 		t.Errorf("%d tasks, %d missing", root.Tasks, root.MissingCount())
 	}
 }
+
+func TestNewest(t *testing.T) {
+	at := func(trace, started string) *Task {
+		when, _ := time.Parse(time.RFC3339, started)
+		return &Task{Trace: trace, Started: when}
+	}
+	made, _ := task.ParseTrace("019ab2b1e8007a1b8c2d3e4f5a6b7c8d")
+	when, _ := made.Time()
+	roots := []*Task{
+		at("00000000000000000000000000000001", ""),
+		at("019ab2b1e8007a1b8c2d3e4f5a6b7c8d", ""),
+		at("00000000000000000000000000000002", when.Add(time.Hour).Format(time.RFC3339)),
+		at("00000000000000000000000000000003", when.Add(-time.Hour).Format(time.RFC3339)),
+	}
+	want := []*Task{roots[2], roots[1], roots[3], roots[0]}
+	Newest(roots)
+	if !slices.Equal(roots, want) {
+		t.Errorf("order %v", roots)
+	}
+}
