@@ -15,11 +15,11 @@ const MaxLine = 240 << 10
 const MinCut = 16 << 10
 
 const (
-	cutMark  = "…"  // ends what was shortened
-	cutRoom  = 512  // kept free for what dlog.cut says
-	cutNames = 6    // how many members dlog.cut names
-	cutName  = 48   // bytes of each such name
-	cutShort = 32 // strings up to here are not worth it
+	cutMark  = "…" // ends what was shortened
+	cutRoom  = 512 // kept free for what dlog.cut says
+	cutNames = 6   // how many members dlog.cut names
+	cutName  = 48  // bytes of each such name
+	cutShort = 32  // strings up to here are not worth it
 )
 
 // CutLine appends the line without white space around it, shortened to at most max bytes where
@@ -190,12 +190,14 @@ func (c *cutter) note(names [][]byte) edit {
 // cutNote says what was cut: the inside of a JSON string. The names are insides of JSON strings.
 func cutNote(size int, names [][]byte) string {
 	note := append([]byte("from "), strconv.Itoa(size)+" bytes"...)
+	separator := ": "
 	for i, name := range names {
 		if i == cutNames {
 			note = append(note, ", …"...)
 			break
 		}
-		note = append(note, ": , "[min(2*i, 2):][:2]...)
+		note = append(note, separator...)
+		separator = ", "
 		if n := cutPoint(name, cutName); n < len(name) {
 			note = append(append(note, name[:n]...), cutMark...)
 		} else {
@@ -225,4 +227,3 @@ func cutPoint(s []byte, keep int) int {
 	}
 	return at
 }
-

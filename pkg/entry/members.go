@@ -73,8 +73,11 @@ func Lookup(object []byte, path string) (Value, bool) {
 		name, rest, more := strings.Cut(path, ".")
 		v := member(object, name)
 		v.at += int32(base)
-		if !more || v.Kind != Object {
-			return v, !more && v.Present()
+		if !more {
+			return v, v.Present()
+		}
+		if v.Kind != Object {
+			return Value{}, false
 		}
 		object, path, base = v.Raw, rest, v.At()
 	}

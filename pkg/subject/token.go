@@ -40,7 +40,8 @@ func appendEscapedName(dst []byte, name string) []byte {
 	if strings.IndexByte(name, '=') < 0 {
 		return appendName(dst, name)
 	}
-	return appendName(dst, task.UnescapeName(name))
+	var buf [maxToken]byte
+	return appendName(dst, string(task.AppendUnescaped(buf[:0], name)))
 }
 
 // appendName appends the token of a raw name.
