@@ -10,16 +10,18 @@ import (
 )
 
 // Event queues an entry that the process says about itself, outside of any task and under the token "task": its birth, a beat, its death. The
-// line is a JSON object; a death also says what was refused outside of tasks.
-func (p *Process) Event(event entry.Event, level zerolog.Level, line []byte) bool {
+// line is a JSON object; a death also says what was refused outside of tasks. It returns the whole line as it was queued, false where it was refused.
+func (p *Process) Event(event entry.Event, level zerolog.Level, line []byte) ([]byte, bool) {
 	if p == nil {
-		return false
+		return nil, false
 	}
 	keys := appendEvent(nil, event)
 	if event == entry.Death {
 		keys = appendRefused(keys, &p.refused)
 	}
-	return p.put(&item{route: p.routes.outside.route, level: levelOf(level), system: true, body: bodyOf(line), keys: keys})
+	it := item{route: p.routes.outside.route, level: levelOf(level), system: true, body: bodyOf(line), keys: keys, keep: true}
+	ok := p.put(&it)
+	return it.kept, ok
 }
 
 // appendRefused appends the counts of refused entries by level, those under the token "task" as such; nothing where none was.

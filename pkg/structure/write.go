@@ -36,7 +36,9 @@ type item struct {
 	keys   []byte // more keys of the dlog object
 	time   bool   // the dlog object says the time
 
-	got uint64 // the number that was taken
+	got  uint64 // the number that was taken
+	keep bool   // the line is wanted back
+	kept []byte
 }
 
 // put queues the entry. It reports false where the queue refused it; no number is taken then.
@@ -78,6 +80,9 @@ func (p *Process) putRoom(it *item, room int) bool {
 	if len(b) > len(f.Line) { // a number with more digits than there is room for
 		f.Abandon()
 		return false
+	}
+	if it.keep {
+		it.kept = append([]byte(nil), b...)
 	}
 	if p.cfg.Also == nil {
 		f.Commit(len(b))
