@@ -1,0 +1,90 @@
+package router
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dlog-fabric/dlog/pkg/stream"
+	"github.com/dlog-fabric/dlog/pkg/subject"
+)
+
+// headerRoom is what the headers and the subject of a dead letter may take beside its body.
+const headerRoom = 8 << 10
+
+// dead sends what cannot be routed to the dead letters: n entries of a message of IN.
+func (w *worker) dead(h *hand, reason stream.Reason, why error, data []byte, n int) {
+	h.tally.dead = append(h.tally.dead, reasonCount{reason, n})
+	encoding := h.headers.Get(stream.HdrEncoding)
+	if reason == stream.ReasonJSON { // lines picked out of a message that was decoded
+		encoding = ""
+	}
+	w.engine.letter(h, letter{reason: reason, why: why, data: data, encoding: encoding, entries: n})
+}
+
+// bury makes a dead letter of a copy that its stream can never take.
+func (e *engine) bury(h *hand, p *parcel, why error) {
+	e.letter(h, letter{
+		reason: stream.ReasonStream, why: why, part: e.set.Streams[p.lane].Name + "-" + strconv.Itoa(p.part),
+		data: p.Msg.Data, encoding: p.Msg.Header.Get(stream.HdrEncoding), entries: p.count,
+	})
+}
+
+// letter is a dead letter in the making.
+type letter struct {
+	reason   stream.Reason
+	why      error
+	part     string // tells the letters of one message and reason apart
+	data     []byte
+	encoding string
+	entries  int
+}
+
+// letter stores a dead letter: the body as it came, with reason, subject and sequence in headers.
+func (e *engine) letter(h *hand, l letter) {
+	m := &nats.Msg{Subject: deadSubject(e.ns, l.reason, h.subject), Header: nats.Header{}, Data: l.data}
+	if v := h.headers.Get(stream.HdrContentType); v != "" {
+		m.Header.Set(stream.HdrContentType, headerText(v))
+	}
+	if l.encoding != "" {
+		m.Header.Set(stream.HdrEncoding, headerText(l.encoding))
+	}
+	if most := int(e.nc.MaxPayload()) - headerRoom; most > 0 && len(m.Data) > most {
+		m.Data = m.Data[:most]
+	}
+	m.Header.Set(stream.HdrMsgID, e.id(h, "dead-"+string(l.reason)+"-"+l.part, 0))
+	m.Header.Set(stream.HdrReason, string(l.reason)+": "+headerText(l.why.Error()))
+	m.Header.Set(stream.HdrSubject, headerText(h.subject))
+	m.Header.Set(stream.HdrSeq, strconv.FormatUint(h.seq, 10))
+	if h.again {
+		m.Header.Set(stream.HdrAgain, "1")
+	}
+	pc := &parcel{hand: h, lane: e.deadLane, count: l.entries}
+	pc.Msg, pc.Owner = m, pc
+	h.add(e.deadLane)
+	e.lanes[e.deadLane].Send(&pc.Delivery)
+}
+
+// deadSubject names the service as far as the subject does.
+func deadSubject(ns string, reason stream.Reason, from string) string {
+	s, err := subject.Parse(from)
+	if err != nil {
+		return subject.Dead(ns, string(reason), "-")
+	}
+	return subject.DeadToken(ns, string(reason), s.ServiceToken)
+}
+
+// headerText makes one short line of what others wrote.
+func headerText(s string) string {
+	const most = 512
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

@@ -1,0 +1,207 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/dlog-fabric/dlog/pkg/rule"
+	"github.com/dlog-fabric/dlog/pkg/stream"
+	"github.com/dlog-fabric/dlog/pkg/task"
+)
+
+// durable is the consumer of IN that all routers share.
+const durable = "router"
+
+// asideAfter is how long a stream may refuse everything before the others stop waiting for it.
+const asideAfter = 30 * time.Second
+
+// engine moves messages from IN into the streams, over one connection.
+type engine struct {
+	cfg  Config
+	ns   string
+	name string // of this run, in Dlog-Total
+	set  *rule.Set
+	hash string // of the rule set, in message ids
+	log  zerolog.Logger
+
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	pub      *stream.Publisher
+	in       stream.Spec
+	specs    []stream.Spec // of the lanes
+	lanes    []*stream.Lane
+	deadLane int // the last of them
+	totals   []atomic.Uint64
+
+	hands   *hands
+	count   *counters
+	workers []*worker
+	working sync.WaitGroup
+	seed    maphash.Seed
+	faults  faults
+}
+
+func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, log zerolog.Logger) (*engine, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	e := &engine{
+		cfg: cfg, ns: cfg.Namespace, name: task.NewProcess().String(), set: set, hash: set.Hash(), log: log, nc: nc, js: js,
+		totals: make([]atomic.Uint64, len(set.Streams)), count: newCounters(len(set.Streams), len(set.Rules)), seed: maphash.MakeSeed(),
+	}
+	e.hands = newHands(e)
+	e.in = stream.SpecIn(e.ns, cfg.In.keep())
+	for _, s := range set.Streams {
+		e.specs = append(e.specs, stream.SpecTo(e.ns, s.Name, stream.Keep{MaxAge: time.Duration(s.MaxAge), MaxBytes: int64(s.MaxBytes)}))
+	}
+	e.deadLane = len(e.specs)
+	e.specs = append(e.specs, stream.SpecDead(e.ns, stream.Keep{}))
+	return e, nil
+}
+
+// prepare makes the streams and the consumer. most caps a stream's bytes, given those it has already.
+func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jetstream.Consumer, error) {
+	ctl := stream.SpecControl(e.ns)
+	for _, s := range append([]*stream.Spec{&e.in, &ctl}, pointers(e.specs)...) {
+		own, err := e.bytesOf(ctx, s.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.Keep = s.Keep.Cap(most(own))
+		if err := e.ensure(ctx, *s); err != nil {
+			return nil, err
+		}
+	}
+	c, err := e.js.CreateOrUpdateConsumer(ctx, e.in.Name, jetstream.ConsumerConfig{
+		Durable: durable, Description: "dlog: the routers", DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: handPacks + owedPacks,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make consumer %s of stream %s: %w", durable, e.in.Name, err)
+	}
+	return c, nil
+}
+
+// bytesOf is the size of a stream, 0 when there is none.
+func (e *engine) bytesOf(ctx context.Context, name string) (uint64, error) {
+	s, err := e.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for stream %s: %w", name, err)
+	}
+	return s.CachedInfo().State.Bytes, nil
+}
+
+func pointers(specs []stream.Spec) (p []*stream.Spec) {
+	for i := range specs {
+		p = append(p, &specs[i])
+	}
+	return p
+}
+
+// ensure makes a stream as wanted. What an existing one keeps beyond that is said, and no reason to stop.
+func (e *engine) ensure(ctx context.Context, s stream.Spec) error {
+	err := stream.Ensure(ctx, e.js, s)
+	var conflict *stream.Conflict
+	if errors.As(err, &conflict) && !conflict.Blocks() {
+		e.log.Warn().Msg(conflict.Error())
+		return nil
+	}
+	return err
+}
+
+// start begins routing what the consumer gives. The caller calls stop afterwards.
+func (e *engine) start(c jetstream.Consumer) (jetstream.ConsumeContext, error) {
+	var err error
+	if e.pub, err = stream.NewPublisher(e.nc, stream.PublisherConfig{}); err != nil {
+		return nil, err
+	}
+	for _, s := range e.specs {
+		e.lanes = append(e.lanes, e.pub.Lane(s.Name))
+	}
+	for range workersFor(runtime.GOMAXPROCS(0)) {
+		w := newWorker(e)
+		e.workers = append(e.workers, w)
+		e.working.Go(w.run)
+	}
+	cc, err := c.Consume(e.take, jetstream.PullMaxMessagesWithBytesLimit(1024, 8<<20), jetstream.PullExpiry(30*time.Second),
+		jetstream.PullHeartbeat(5*time.Second), jetstream.ConsumeErrHandler(e.consumeError))
+	if err != nil {
+		e.stop(nil)
+		return nil, fmt.Errorf("read stream %s: %w", c.CachedInfo().Stream, err)
+	}
+	return cc, nil
+}
+
+// workersFor leaves half of the processors to the server, which has the larger half of the work.
+func workersFor(procs int) int { return max(1, procs/2) }
+
+// take gives an arrived message to the worker of its subject.
+func (e *engine) take(m jetstream.Msg) {
+	md, err := m.Metadata()
+	if err != nil {
+		e.log.Error().Err(err).Msg("a message without JetStream's metadata is left alone")
+		return
+	}
+	if h := e.hands.take(m, md); h != nil {
+		i := maphash.String(e.seed, h.subject) % uint64(len(e.workers))
+		e.workers[i].in <- h
+	}
+}
+
+func (e *engine) consumeError(_ jetstream.ConsumeContext, err error) {
+	e.faults.say(e.log, "reading from IN", err)
+}
+
+// housekeep keeps messages in hand alive and watches the lanes, until ctx ends.
+func (e *engine) housekeep(ctx context.Context) {
+	was := make([]bool, len(e.lanes))
+	every(ctx, signalWait, func(now time.Time) { e.hands.signal(now, e.setAside(now, was)) })
+}
+
+// every calls f at each tick until ctx ends.
+func every(ctx context.Context, d time.Duration, f func(now time.Time)) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			f(now)
+		}
+	}
+}
+
+// drainWait bounds how long a stopping router waits for what it has in hand.
+const drainWait = 10 * time.Second
+
+// stop ends routing: what is in hand is finished or handed back.
+func (e *engine) stop(cc jetstream.ConsumeContext) {
+	if cc != nil {
+		e.hands.stop()
+		cc.Stop()
+		<-cc.Closed()
+	}
+	for _, w := range e.workers {
+		close(w.in)
+	}
+	e.working.Wait()
+	if left := e.hands.drain(drainWait); left > 0 {
+		e.log.Warn().Int("messages", left).Msg("handed back un-acked; they are routed again")
+	}
+	e.pub.Close()
+}

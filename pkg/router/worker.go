@@ -1,0 +1,258 @@
+package router
+
+import (
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dlog-fabric/dlog/pkg/rule"
+	"github.com/dlog-fabric/dlog/pkg/stream"
+	"github.com/dlog-fabric/dlog/pkg/subject"
+)
+
+// maxPlans bounds how many subjects a worker remembers what the rules mean for.
+const maxPlans = 16384
+
+// partBytes is where a copy is divided into several messages: rules may make lines longer, and a server takes 1 MiB.
+const partBytes = 512 << 10
+
+// worker routes the messages of its share of the subjects, in order. It belongs to one goroutine.
+type worker struct {
+	engine *engine
+	in     chan *hand
+	plans  map[string]*planned
+	d      rule.Decision
+	outs   []out // by stream
+	used   []int // streams with something in outs
+	drops  []int // entries dropped, by rule
+}
+
+// planned is what is known of a subject.
+type planned struct {
+	subject subject.Subject
+	plan    *rule.Plan
+	whole   *rule.Decision // set when the subject alone decides
+	to      []string       // subjects in the streams, made when first needed
+}
+
+// out gathers the lines of one message for one stream.
+type out struct {
+	data  []byte
+	count int
+	sole  int
+	parts int
+}
+
+func newWorker(e *engine) *worker {
+	set := e.set
+	return &worker{
+		engine: e, in: make(chan *hand, handPacks+owedPacks), plans: map[string]*planned{},
+		outs: make([]out, len(set.Streams)), drops: make([]int, len(set.Rules)),
+	}
+}
+
+// run routes until its channel is closed.
+func (w *worker) run() {
+	for h := range w.in {
+		w.route(h)
+		h.data = nil // the copies have what they need
+		h.finish()
+	}
+}
+
+// route makes the deliveries of one message. It never waits.
+func (w *worker) route(h *hand) {
+	p, err := stream.DecodePack(h.subject, h.headers, h.data, stream.Limits{})
+	h.again = h.again || p.Again
+	if err != nil {
+		w.dead(h, reasonOf(err), err, h.data, 1)
+		h.tally.entries = 1
+		w.engine.count.arrived(1)
+		return
+	}
+	h.tally.entries = p.Count
+	w.engine.count.arrived(p.Count)
+	if p.Count == 0 {
+		return
+	}
+	pl, err := w.planFor(h.subject)
+	switch {
+	case err != nil:
+		w.dead(h, ReasonSubject, err, h.data, p.Count)
+	case pl.whole != nil:
+		w.moveWhole(h, &p, pl)
+	default:
+		w.lines(h, &p, pl)
+	}
+}
+
+// ReasonSubject is the reason of dead letters whose subject says neither service nor level.
+const ReasonSubject stream.Reason = "subject"
+
+func reasonOf(err error) stream.Reason {
+	if r := stream.ReasonOf(err); r != "" {
+		return r
+	}
+	return stream.ReasonEncoding
+}
+
+func (w *worker) planFor(name string) (*planned, error) {
+	if pl := w.plans[name]; pl != nil {
+		return pl, nil
+	}
+	s, err := subject.Parse(name)
+	if err != nil {
+		return nil, err
+	}
+	pl := &planned{subject: s, plan: w.engine.set.Plan(s), to: make([]string, len(w.engine.set.Streams))}
+	if d, ok := pl.plan.Whole(); ok {
+		pl.whole = &d
+	}
+	if len(w.plans) >= maxPlans {
+		clear(w.plans) // subjects with ids in them; the usual ones are back at once
+	}
+	w.plans[name] = pl
+	return pl, nil
+}
+
+func (w *worker) target(pl *planned, name string, i int) string {
+	if pl.to[i] == "" {
+		pl.to[i] = subject.InToTo(name, w.engine.ns, w.engine.set.Streams[i].Name)
+	}
+	return pl.to[i]
+}
+
+// moveWhole sends the message as it came wherever its subject says.
+func (w *worker) moveWhole(h *hand, p *stream.Pack, pl *planned) {
+	d := pl.whole
+	w.tally(h, d, p.Count)
+	sole := 0
+	if len(d.Streams) == 1 {
+		sole = p.Count
+	}
+	for _, i := range d.Streams {
+		w.send(h, i, w.target(pl, p.Subject, i), h.data, p.Encoding, p.Count, sole, 0)
+	}
+	w.flushDrops(h)
+}
+
+// lines asks the rules about each line.
+func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
+	var bad []byte
+	nbad := 0
+	var why error
+	for line := range stream.Lines(p.Data) {
+		if err := pl.plan.Eval(line, &w.d); err != nil {
+			bad = append(append(bad, line...), '\n')
+			nbad, why = nbad+1, err
+			continue
+		}
+		w.tally(h, &w.d, 1)
+		for _, i := range w.d.Streams {
+			w.add(h, p, pl, i, w.d.Line)
+		}
+	}
+	for _, i := range w.used {
+		w.flush(h, p, pl, i)
+		w.outs[i].parts = 0
+	}
+	w.used = w.used[:0]
+	w.flushDrops(h)
+	if nbad > 0 {
+		w.dead(h, stream.ReasonJSON, why, bad, nbad)
+	}
+}
+
+// tally counts what was decided for n entries.
+func (w *worker) tally(h *hand, d *rule.Decision, n int) {
+	t := &h.tally
+	switch {
+	case len(d.Streams) > 0:
+		t.delivered += n
+		if d.Default {
+			t.byDefault += n
+		}
+	case d.Dropped >= 0:
+		w.drops[d.Dropped] += n
+	default:
+		t.unwanted += n
+	}
+}
+
+func (w *worker) flushDrops(h *hand) {
+	for i, n := range w.drops {
+		if n > 0 {
+			h.tally.dropped = append(h.tally.dropped, ruleCount{i, n})
+			w.drops[i] = 0
+		}
+	}
+}
+
+// add puts a line into the copy for stream i.
+func (w *worker) add(h *hand, p *stream.Pack, pl *planned, i int, line []byte) {
+	o := &w.outs[i]
+	if o.count == 0 && o.parts == 0 {
+		w.used = append(w.used, i)
+	}
+	if o.count > 0 && len(o.data)+len(line)+1 > partBytes {
+		w.flush(h, p, pl, i)
+	}
+	if o.data == nil {
+		o.data = make([]byte, 0, min(len(p.Data)+1, partBytes))
+	}
+	o.data = append(append(o.data, line...), '\n')
+	o.count++
+	if len(w.d.Streams) == 1 {
+		o.sole++
+	}
+}
+
+func (w *worker) flush(h *hand, p *stream.Pack, pl *planned, i int) {
+	o := &w.outs[i]
+	if o.count == 0 {
+		return
+	}
+	w.send(h, i, w.target(pl, p.Subject, i), o.data, stream.EncodingNone, o.count, o.sole, o.parts)
+	o.data, o.count, o.sole = nil, 0, 0
+	o.parts++
+}
+
+// send hands one delivery to the lane of stream i. data belongs to the delivery from now on.
+func (w *worker) send(h *hand, i int, to string, data []byte, encoding string, count, sole, part int) {
+	e := w.engine
+	pc := &parcel{hand: h, lane: i, part: part, count: count, sole: sole}
+	pk := stream.Pack{
+		Subject: to, ID: e.id(h, e.set.Streams[i].Name, part), Data: data, Count: count, Again: h.again,
+		Total: e.total(i, count),
+	}
+	m := &nats.Msg{}
+	pk.Msg(m)
+	if encoding != stream.EncodingNone { // the body is compressed as it came
+		m.Header[stream.HdrEncoding] = []string{encoding}
+	}
+	pc.Msg, pc.Owner = m, pc
+	h.tally.copies++
+	h.add(i)
+	e.lanes[i].Send(&pc.Delivery)
+}
+
+// id is the same each time the same message is routed by the same rules.
+func (e *engine) id(h *hand, stream string, part int) string {
+	b := make([]byte, 0, 64)
+	b = strconv.AppendInt(b, h.at.UnixNano(), 36)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, h.seq, 36)
+	b = append(b, '.')
+	b = append(b, stream...)
+	b = append(b, '.')
+	b = append(b, e.hash...)
+	b = append(b, '.')
+	return string(strconv.AppendInt(b, int64(part), 10))
+}
+
+// total is the running count of entries that this router has sent to stream i, with the router's name.
+func (e *engine) total(i, count int) string {
+	n := e.totals[i].Add(uint64(count))
+	b := append(make([]byte, 0, 32), e.name...)
+	return string(strconv.AppendUint(append(b, ' '), n, 10))
+}
