@@ -31,13 +31,15 @@ type chain struct {
 	limits [classes]atomic.Int64
 	notify atomic.Pointer[func(entry.Level, bool)]
 
+	short     atomic.Bool // the disk was full when a segment was last asked for
 	unsaved   atomic.Uint64
 	abandoned atomic.Uint64
 	lastBlock atomic.Int64  // Unix time in ns when somebody last waited for room
 	room      chan struct{} // tells the one who waits for room that there is some
 
 	mu        sync.Mutex
-	closed    bool
+	closed    bool       // to producers
+	shut      bool       // Close was called
 	segs      []*segment // live, by index
 	spare     *block
 	preparing chan struct{} // not nil while prepare runs; closed at its end
@@ -119,8 +121,8 @@ func (c *chain) Reserve(subject string, level entry.Level, task bool, max int) (
 			if why, ok = c.advance(g); ok {
 				continue
 			}
-		} else if c.cur.Load() != g {
-			continue // the sum was of two moments
+		} else if c.cur.Load() != g || c.short.Load() && c.findRoom(g) {
+			continue // the sum was of two moments, or there is room now
 		}
 		if why != Closed && classOf(level, task) == high && c.await(&deadline) {
 			continue
@@ -229,6 +231,7 @@ func (c *chain) takeBlock() (*block, Reason) {
 // noDisk makes what there is the whole of the queue: the levels share that from now on. mu is held.
 func (c *chain) noDisk() {
 	c.retry = time.Now().Add(retryAfter)
+	c.short.Store(true)
 	c.setLimits(int64(max(len(c.segs), 1)) * int64(c.size))
 }
 
@@ -253,20 +256,54 @@ func (c *chain) install(b *block, index uint32, base uint64) error {
 // prepare makes the next segment before it is needed. Close waits for it.
 func (c *chain) prepare() {
 	b, err := c.store.alloc(c.size)
-	c.rest()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	close(c.preparing)
 	c.preparing = nil
-	switch {
-	case err != nil:
+	if err != nil {
 		c.noDisk()
-	case c.closed || c.spare != nil:
-		c.store.remove(b, false)
-	default:
-		c.spare = b
-		c.setLimits(int64(c.most) * int64(c.size))
+	} else {
+		c.keepSpare(b)
 	}
+	c.mu.Unlock()
+	c.rest()
+}
+
+// keepSpare takes a block for the next segment, and removes it where none is wanted. mu is held.
+func (c *chain) keepSpare(b *block) {
+	if c.closed || c.spare != nil {
+		c.store.remove(b, false)
+		return
+	}
+	c.spare = b
+	c.short.Store(false)
+	c.setLimits(int64(c.most) * int64(c.size))
+}
+
+// findRoom looks for room after the disk was full: another try is due, or all that g holds is acked and its block can serve
+// again.
+func (c *chain) findRoom(g *segment) bool {
+	c.mu.Lock()
+	if c.spare == nil && c.preparing == nil && !c.closed && len(c.segs) < c.most && time.Now().After(c.retry) {
+		c.preparing = make(chan struct{})
+		c.work.Go(c.prepare)
+	}
+	c.mu.Unlock()
+	if !c.rmu.TryLock() {
+		return false
+	}
+	defer c.rmu.Unlock()
+	if c.seg != g || g.passed || g.open > 0 || int64(c.off) != int64(g.state.Load()&offsetMask) {
+		return false
+	}
+	beyond := uint64(c.size) + oneFrame
+	g.seal(g.state.Add(beyond)-beyond, c.size)
+	switch v, found := c.look(g); found {
+	case frameFound:
+		c.unread(v) // somebody was quicker
+	case segmentEnd:
+		c.pass(g)
+	}
+	return true
 }
 
 // rest lets sealed segments that the reader has not come to out of the memory.

@@ -73,11 +73,11 @@ const closeGrace = 100 * time.Millisecond
 // Close implements Queue.
 func (c *chain) Close() error {
 	c.mu.Lock()
-	if c.closed {
+	if c.shut {
 		c.mu.Unlock()
 		return nil
 	}
-	c.closed = true
+	c.shut, c.closed = true, true
 	g := c.cur.Load()
 	c.mu.Unlock()
 	// A reservation that nothing can hold: whoever comes later finds the segment full, and the queue closed.
@@ -93,16 +93,19 @@ func (c *chain) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.segs {
+		// Memory that a producer or the sender may still look at is left mapped.
+		keep := held || s.open > 0 || s.forsaken.Load() > 0
 		if drained {
-			c.store.remove(s.block, held || s.forsaken.Load() > 0)
+			c.store.remove(s.block, keep)
 		} else {
-			c.store.release(s.block, held || s.forsaken.Load() > 0)
+			c.store.release(s.block, keep)
 		}
 	}
 	if c.spare != nil {
 		c.store.remove(c.spare, false)
 	}
 	c.segs, c.spare = nil, nil
+	c.journal.close()
 	if c.atClose == nil {
 		return nil
 	}
@@ -111,6 +114,9 @@ func (c *chain) Close() error {
 
 // quiet waits a little for the producers that are between Reserve and Commit; false: some still are. Nothing is reserved any more.
 func (c *chain) quiet() bool {
+	if c.recovered != nil {
+		return true
+	}
 	c.mu.Lock()
 	segs := c.segs
 	c.mu.Unlock()
@@ -128,7 +134,7 @@ func (c *chain) quiet() bool {
 
 // settled says whether all frames of a sealed segment are committed, and written where they are written. rmu is held.
 func (g *segment) settled() bool {
-	if g.passed || g.resting {
+	if g.passed || g.mem == nil {
 		return true
 	}
 	tail := g.tail.Load()
@@ -149,7 +155,7 @@ func (g *segment) settled() bool {
 	return g.block.writing.Load() == 0
 }
 
-// drained says whether every entry is acked.
+// drained says whether every entry is acked. rmu is held.
 func (c *chain) drained() bool {
 	if len(c.packs) > 0 {
 		return false
@@ -162,27 +168,32 @@ func (c *chain) drained() bool {
 	return !c.more()
 }
 
-// more says whether there is an entry that Next has not returned.
+// unread makes v the next frame again.
+func (c *chain) unread(v view) {
+	c.off = v.off
+	if c.recovered != nil {
+		c.recovered.entries--
+	}
+}
+
+// more says whether there is an entry that Next has not returned, or one that it cannot read. rmu is held.
 func (c *chain) more() bool {
-	if c.seg != nil && !c.seg.passed {
-		if v, found := c.look(c.seg); found != segmentEnd {
-			c.off = max(c.off, v.off)
-			return true
-		}
-		c.seg.passed = true
+	if c.recovered != nil && c.recovered.failed != nil {
+		return true
 	}
-	for _, g := range c.segs {
-		if c.seg != nil && g.index <= c.at {
-			continue
+	for {
+		if c.seg == nil || c.seg.passed {
+			if !c.step() {
+				return c.recovered != nil && c.recovered.failed != nil
+			}
 		}
-		if c.wake(g) != nil {
+		switch v, found := c.look(c.seg); found {
+		case nothing:
+			return true
+		case frameFound:
+			c.unread(v)
 			return true
 		}
-		c.seg, c.at, c.off = g, g.index, headerSize
-		if _, found := c.look(g); found != segmentEnd {
-			return true
-		}
-		g.passed = true
+		c.pass(c.seg)
 	}
-	return false
 }

@@ -15,7 +15,7 @@ const (
 // counters are the refusals by level and reason. They may lie in a mapped file, so that a crash still tells them.
 type counters struct {
 	words []atomic.Uint64
-	saved func(i int, n uint64) // writes word i where words do not lie in the file themselves; nil for none
+	saved func(i int) // writes word i where words do not lie in the file themselves; nil for none
 }
 
 func newCounters() counters { return counters{words: make([]atomic.Uint64, counterWords)} }
@@ -29,9 +29,9 @@ func (c counters) refuse(level entry.Level, task bool, why Reason) {
 		}
 	}
 	i := row*int(reasons) + int(why)
-	n := c.words[i].Add(1)
+	c.words[i].Add(1)
 	if c.saved != nil {
-		c.saved(i, n)
+		c.saved(i)
 	}
 }
 

@@ -75,3 +75,4 @@ type noJournal struct{}
 
 func (noJournal) fix(Pack) (int, error) { return 0, nil }
 func (noJournal) ack(int)               {}
+func (noJournal) close()                {}

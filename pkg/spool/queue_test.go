@@ -14,7 +14,9 @@ import (
 
 // kinds are the queues that the contract is run against; each returns a new one of the configuration given.
 var kinds = map[string]func(*testing.T, spool.Config) spool.Queue{
-	"memory": func(_ *testing.T, cfg spool.Config) spool.Queue { return spool.NewMemory(cfg) },
+	"memory":  func(_ *testing.T, cfg spool.Config) spool.Queue { return spool.NewMemory(cfg) },
+	"mapped":  func(t *testing.T, cfg spool.Config) spool.Queue { return open(t, cfg, false) },
+	"written": func(t *testing.T, cfg spool.Config) spool.Queue { return open(t, cfg, true) },
 }
 
 // each runs a test against every kind.
@@ -376,4 +378,15 @@ func TestReserveDoesNotAllocate(t *testing.T) {
 			t.Errorf("%v allocations", n)
 		}
 	})
+}
+
+// open makes a queue with files in a directory of the test.
+func open(t *testing.T, cfg spool.Config, noMap bool) spool.Queue {
+	t.Helper()
+	cfg.Dir, cfg.NoMap = t.TempDir(), noMap
+	q, err := spool.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
 }

@@ -76,23 +76,35 @@ func (c *chain) Next() (Item, bool) {
 
 // step goes to the next live segment.
 func (c *chain) step() bool {
+	for {
+		next := c.after()
+		if next == nil {
+			return false
+		}
+		err := c.wake(next)
+		if err == nil {
+			c.seg, c.at, c.off = next, next.index, headerSize
+			return true
+		}
+		if c.recovered == nil {
+			return false // it is tried again
+		}
+		// The adopter goes on with what it can read, and leaves the files.
+		c.recovered.failed = errors.Join(c.recovered.failed, fmt.Errorf("read segment %s: %w", next.block.name, err))
+		c.seg, c.at, next.passed, next.open = next, next.index, true, 1
+	}
+}
+
+// after returns the live segment that follows the one that is read.
+func (c *chain) after() *segment {
 	c.mu.Lock()
-	var next *segment
+	defer c.mu.Unlock()
 	for _, g := range c.segs {
 		if c.seg == nil || g.index > c.at {
-			next = g
-			break
+			return g
 		}
 	}
-	c.mu.Unlock()
-	if next == nil {
-		return false
-	}
-	if err := c.wake(next); err != nil {
-		return false
-	}
-	c.seg, c.at, c.off = next, next.index, headerSize
-	return true
+	return nil
 }
 
 // wake gets a segment back into the memory.
@@ -159,7 +171,7 @@ func (c *chain) forsake(g *segment, head uint64) bool {
 		return false
 	}
 	g.forsaken.Add(1)
-	low := uint32(flagCommitted | flagHole | flagForsaken | flagTaken | step(int(head&lengthMask)))
+	low := flagCommitted | flagHole | flagForsaken | flagTaken | uint32(step(int(head&lengthMask)))
 	if !swapHead(g.mem, c.off, head, mark(g.nonce, low)) {
 		g.forsaken.Add(-1)
 	}
@@ -201,7 +213,7 @@ func (c *chain) pass(g *segment) {
 
 // settle frees a segment that holds nothing un-acked.
 func (c *chain) settle(g *segment) {
-	if !g.passed || g.open > 0 {
+	if g == nil || !g.passed || g.open > 0 {
 		return
 	}
 	c.mu.Lock()
@@ -238,12 +250,7 @@ func (c *chain) free(g *segment, want bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.spare != nil {
-		c.store.remove(g.block, false)
-		return
-	}
-	c.spare = g.block
-	c.setLimits(int64(c.most) * int64(c.size))
+	c.keepSpare(g.block)
 }
 
 // Errors of Fix and Bytes.
@@ -288,22 +295,27 @@ func (c *chain) Acked(number uint64) {
 	}
 	delete(c.packs, number)
 	// The frames first: a pack that is still in the journal is sent again whole, one that is not must not come again in parts.
+	var touched []*segment
 	for i := 0; i < len(p.at); {
-		i += c.ackRun(p.at[i:])
+		g, n := c.ackRun(p.at[i:])
+		touched, i = append(touched, g), i+n
 	}
 	c.journal.ack(p.slot)
 	c.acked += uint64(len(p.at))
+	for _, g := range touched {
+		c.settle(g)
+	}
 }
 
-// ackRun acks the first places of at that lie in one segment and returns their number.
-func (c *chain) ackRun(at []Pos) int {
+// ackRun acks the first places of at, those that lie in one segment, and returns the segment and their number.
+func (c *chain) ackRun(at []Pos) (*segment, int) {
 	n := 1
 	for n < len(at) && at[n]>>32 == at[0]>>32 {
 		n++
 	}
 	g := c.segment(at[0])
-	if g == nil {
-		return n
+	if g == nil || c.wake(g) != nil {
+		return g, n
 	}
 	for _, p := range at[:n] {
 		_, off := p.split()
@@ -312,8 +324,7 @@ func (c *chain) ackRun(at []Pos) int {
 			g.open--
 		}
 	}
-	c.settle(g)
-	return n
+	return g, n
 }
 
 // segment finds the live segment of a place.

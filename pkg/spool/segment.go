@@ -16,7 +16,9 @@ type block struct {
 	mem     []byte // nil while a file's block is not in memory; guarded by chain.rmu once the segment is sealed
 	file    *os.File
 	name    string
+	size    int
 	nonce   uint32
+	sync    groupSync
 	written bool         // commits go through store.commit
 	writing atomic.Int32 // where written: producers between the commit in memory and the end of their write to the file
 }
@@ -65,6 +67,7 @@ type segment struct {
 	open    int  // frames read and not acked
 	passed  bool // the reader is beyond
 	resting bool // store.idle took it
+	waste   int  // of an adopted segment: bytes that failed their checksum
 }
 
 const (
