@@ -1,0 +1,174 @@
+package rule
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+	"sync"
+
+	"github.com/dlog-fabric/dlog/pkg/cond"
+	"github.com/dlog-fabric/dlog/pkg/subject"
+)
+
+// Plan is what remains of the rules for the entries of one subject. It does not
+// change and may be shared.
+type Plan struct {
+	set  *Set
+	subj subject.Subject
+	*shape
+}
+
+// shape is the part of a plan that subjects share which leave the same open.
+type shape struct {
+	whole      *Decision // the subject decides everything
+	layout     *cond.Layout
+	candidates []candidate
+	index      index
+}
+
+// candidate is a rule that may match.
+type candidate struct {
+	rule   int
+	always bool // the subject says that it does
+	match  cond.Matcher
+}
+
+// Plan resolves what the subject decides. It takes some microseconds, more with
+// many rules: keep the plan for the next entries of the subject. It may be
+// called by many goroutines.
+func (s *Set) Plan(subj subject.Subject) *Plan {
+	var open []openRule
+	var key strings.Builder
+	for _, i := range s.candidates(subj) {
+		r := &s.Rules[i]
+		c, ok := r.forSubject(subj)
+		if !ok {
+			continue
+		}
+		v, rest := c.Resolve(subj)
+		if v == cond.No {
+			continue
+		}
+		open = append(open, openRule{i, v == cond.Yes, rest})
+		if v == cond.Yes {
+			fmt.Fprintf(&key, "%d\n", i)
+		} else {
+			fmt.Fprintf(&key, "%d %v\n", i, rest)
+		}
+		if v == cond.Yes && r.last {
+			break // no later rule is ever asked
+		}
+	}
+	return &Plan{s, subj, s.plans.get(key.String(), func() *shape { return s.shape(open) })}
+}
+
+// openRule is a rule that the subject does not rule out.
+type openRule struct {
+	rule   int
+	always bool
+	rest   cond.Cond
+}
+
+func (s *Set) shape(open []openRule) *shape {
+	sh := &shape{}
+	var b cond.Binder
+	sure := true
+	for _, o := range open {
+		c := candidate{rule: o.rule, always: o.always}
+		if !o.always {
+			c.match, sure = b.Bind(o.rest), false
+		}
+		sh.candidates = append(sh.candidates, c)
+	}
+	if sure {
+		sh.whole = s.decide(sh.candidates)
+		return sh
+	}
+	sh.layout = b.Layout()
+	sh.index = newIndex(sh.candidates)
+	return sh
+}
+
+// decide applies rules that are all sure to match.
+func (s *Set) decide(sure []candidate) *Decision {
+	d := &Decision{}
+	d.reset(nil, len(s.Streams))
+	for _, c := range sure {
+		s.Rules[c.rule].apply(d, c.rule)
+	}
+	d.finish(s)
+	return d
+}
+
+// Whole returns the decision about every entry of the subject, if it needs no
+// look inside. The decision is shared and must not be changed.
+func (p *Plan) Whole() (Decision, bool) {
+	if p.whole == nil {
+		return Decision{Dropped: -1}, false
+	}
+	return *p.whole, true
+}
+
+// Eval decides about one entry. d is overwritten; d.Line is the line, or shares
+// its memory. The error, an *entry.LineError, says that the line is no JSON
+// object; then nothing was decided. Where the subject decides everything, the
+// line is not looked at. Eval does not allocate once d has grown.
+func (p *Plan) Eval(line []byte, d *Decision) error {
+	d.reset(line, len(p.set.Streams))
+	if p.whole != nil {
+		d.Streams = append(d.Streams, p.whole.Streams...)
+		d.Rules = append(d.Rules, p.whole.Rules...)
+		d.Dropped, d.Default = p.whole.Dropped, p.whole.Default
+		return nil
+	}
+	d.record.Load(p.layout, p.subj, line)
+	if err := d.record.Scan(); err != nil {
+		return err
+	}
+	d.open = p.index.open(d.open, &d.record)
+	p.ask(d)
+	d.finish(p.set)
+	return nil
+}
+
+// ask asks the candidates in the order of the file.
+func (p *Plan) ask(d *Decision) {
+	for w, word := range d.open {
+		for ; word != 0; word &= word - 1 {
+			c := &p.candidates[w<<6+bits.TrailingZeros64(word)]
+			if !c.always && !c.match.Match(&d.record) {
+				continue
+			}
+			r := &p.set.Rules[c.rule]
+			if r.apply(d, c.rule); r.last {
+				return
+			}
+		}
+	}
+}
+
+// shapes keeps shapes by what subjects leave open: a million subjects have few.
+type shapes struct {
+	mu    sync.Mutex
+	byKey map[string]*shape // guarded by mu
+}
+
+// maxShapes bounds the memory of rules whose rests differ by subject: beyond it
+// the shapes are made anew.
+const maxShapes = 4096
+
+func newShapes() *shapes { return &shapes{byKey: map[string]*shape{}} }
+
+func (s *shapes) get(key string, build func() *shape) *shape {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh := s.byKey[key]; sh != nil {
+		return sh
+	}
+	if len(s.byKey) >= maxShapes {
+		clear(s.byKey)
+	}
+	sh := build()
+	s.byKey[key] = sh
+	return sh
+}
