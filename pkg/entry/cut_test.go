@@ -115,8 +115,6 @@ func FuzzCutLine(f *testing.F) {
 
 // lengthened repeats the inside of every string that is a value.
 func lengthened(line []byte, times int) []byte {
-	c := cutter{scan: scan{b: line}, metaEnd: -1}
-	c.space()
 	var out []byte
 	at := 0
 	for i := 0; i < len(line); i++ {

@@ -72,12 +72,12 @@ func Lookup(object []byte, path string) (Value, bool) {
 	for {
 		name, rest, more := strings.Cut(path, ".")
 		v := member(object, name)
+		if !v.Present() || more && v.Kind != Object {
+			return Value{}, false
+		}
 		v.at += int32(base)
 		if !more {
-			return v, v.Present()
-		}
-		if v.Kind != Object {
-			return Value{}, false
+			return v, true
 		}
 		object, path, base = v.Raw, rest, v.At()
 	}

@@ -43,7 +43,7 @@ func parseMeta(object []byte) (Meta, error) {
 			continue
 		}
 		if err := r.field(key, value); err != nil {
-			return Meta{}, fmt.Errorf("read dlog.%s: %w", key[:min(len(key), 40)], err)
+			return Meta{}, fmt.Errorf("read dlog.%s: %w", string(key[:min(len(key), 40)]), err)
 		}
 	}
 	if (r.m.Trace == "") != (r.m.Pos == "") {
