@@ -1,8 +1,6 @@
 package view
 
-import (
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // style is the inside of an SGR sequence (ECMA-48, 8.3.117); the sixteen
 // colours that every terminal's theme defines, so that they fit light and dark.

@@ -160,6 +160,20 @@ func (d *drawing) state(t *tree.Task) {
 	if text != "" {
 		d.text(outcomeStyle(t.Outcome), "  "+text)
 	}
+	d.refused(t)
+}
+
+// refused says how many entries of the task its full queue did not take: they
+// have no numbers and so leave no gap.
+func (d *drawing) refused(t *tree.Task) {
+	if t.End == nil {
+		return
+	}
+	for _, l := range entry.Levels() {
+		if n := t.End.Meta.Refused[l.String()]; n > 0 {
+			d.text(violet, "  "+count(n)+" "+l.String()+" refused")
+		}
+	}
 }
 
 // items writes what a task holds. It recurses with the depth of tasks, which

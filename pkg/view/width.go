@@ -1,6 +1,9 @@
 package view
 
-import "unicode"
+import (
+	"unicode"
+	"unicode/utf8"
+)
 
 // wide are the ranges that terminals show two columns wide: East Asian Wide and
 // Fullwidth of Unicode's EastAsianWidth.txt, joined where only unassigned
@@ -41,26 +44,16 @@ var wide = [...][2]rune{
 // it says too much rather than too little.
 func Width(s string) int {
 	n := 0
-	for i, r := range s {
-		n += columns(r, s[i])
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if esc := escaped(r, size, s[i]); esc != "" {
+			n += len(esc)
+		} else {
+			n += runeWidth(r)
+		}
+		i += size
 	}
 	return n
-}
-
-// columns returns the columns of a rune that a range over a string gives, b
-// being its first byte.
-func columns(r rune, b byte) int {
-	if r >= ' ' && r < 0x7f {
-		return 1
-	}
-	size := 2
-	if r == unicode.ReplacementChar && b != 0xef {
-		size = 1 // not the character itself but a byte that is not UTF-8
-	}
-	if esc := escaped(r, size, b); esc != "" {
-		return len(esc)
-	}
-	return runeWidth(r)
 }
 
 func runeWidth(r rune) int {
