@@ -48,6 +48,14 @@ func (t *Task) End(err *error) {
 	}
 }
 
+// Panicked ends the task with a panic that somebody else has recovered: its value and the stack (debug.Stack). It does not panic itself. It is for
+// adapters; everybody else defers End.
+func (t *Task) Panicked(value any, stack []byte) {
+	if t != nil {
+		t.finish(panicked(value, stack))
+	}
+}
+
 // verdict is how a task ended.
 type verdict struct {
 	outcome task.Outcome

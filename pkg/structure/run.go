@@ -18,6 +18,12 @@ func (p *Process) Do(ctx context.Context, name string, fn func(context.Context) 
 	return t.run(ctx, fn)
 }
 
+// DoImport is Do for a task that continues another one, as [Process.Import] does.
+func (p *Process) DoImport(ctx context.Context, token, name string, fn func(context.Context) error, fields ...Field) error {
+	ctx, t := p.Import(ctx, token, name, fields...)
+	return t.run(ctx, fn)
+}
+
 // run calls fn in the task and ends it. A nil task runs fn all the same.
 func (t *Task) run(ctx context.Context, fn func(context.Context) error) (err error) {
 	if fn == nil {
