@@ -14,6 +14,7 @@ import (
 	"github.com/dlog-fabric/dlog/pkg/subject"
 	"github.com/dlog-fabric/dlog/pkg/task"
 	"github.com/dlog-fabric/dlog/pkg/tree"
+	"github.com/dlog-fabric/dlog/pkg/view"
 )
 
 // tasksSince is how far back tasks looks in a stream when nobody says; a stream may hold a week.
@@ -180,7 +181,7 @@ func (f *tasksFlags) print(env Env, roots []*tree.Task, now time.Time) error {
 		fmt.Fprintf(env.Stderr, "dlog-sink: no such tasks%s\n", f.source.windowText())
 		return nil
 	}
-	if err := printTasks(out, roots, viewOptions(env, now)); err != nil {
+	if err := view.Tasks(out, roots, viewOptions(env, now)); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -206,8 +207,8 @@ func (s *sourceFlags) windowText() string {
 func parseOutcomes(words []string) ([]task.Outcome, error) {
 	var out []task.Outcome
 	for _, w := range words {
-		o, err := task.ParseOutcome(w)
-		if err != nil {
+		o, ok := task.ParseOutcome(w)
+		if !ok {
 			return nil, usagef("--outcome %q: want succeeded, failed, cancelled, panicked, running or abandoned", w)
 		}
 		out = append(out, o)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dlog-fabric/dlog/pkg/subject"
 	"github.com/dlog-fabric/dlog/pkg/tree"
+	"github.com/dlog-fabric/dlog/pkg/view"
 )
 
 type treeFlags struct {
@@ -75,7 +76,7 @@ func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
 				_, err = out.WriteString("\n")
 			}
 			if err == nil {
-				err = printTree(out, t, f, viewOptions(env, now))
+				err = view.Tree(out, t, view.TreeOptions{Options: viewOptions(env, now), All: f.all, Depth: f.depth, Errors: f.errors})
 			}
 		}
 		if err != nil {
