@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"regexp"
@@ -122,7 +123,7 @@ func connOptions(name string, in *inbox, d *netDialer) []nats.Option {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // rights may be given later
 		nats.ReconnectBufSize(-1),
-		nats.CustomReconnectDelay(func(n int) time.Duration { return backoff(n, 50*time.Millisecond, 2*time.Second) }),
+		nats.CustomReconnectDelay(redial),
 		nats.Timeout(dialTimeout),
 		nats.FlusherTimeout(writeTimeout),
 		nats.PingInterval(pingEvery),
@@ -152,6 +153,7 @@ func (in *inbox) fault(err error) {
 		case m != nil:
 			n.noInbox = true
 		case errors.Is(err, nats.ErrSlowConsumer): // an answer was dropped: the pack is resent
+		case isNet(err): // the connection is lost, which is told for itself
 		case isAuth(err):
 			n.trouble = err
 		default:
@@ -163,6 +165,12 @@ func (in *inbox) fault(err error) {
 func isAuth(err error) bool {
 	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)
+}
+
+func isNet(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, nats.ErrStaleConnection)
 }
 
 // netDialer dials for nats.go, so that a close can end a dial, a read and a write.
@@ -214,6 +222,15 @@ type abortConn struct {
 func (c *abortConn) Close() error {
 	c.stop()
 	return c.Conn.Close()
+}
+
+// redial is the rest before the n-th try to connect: short enough that a router that
+// is back in a second is found in one more, longer where none seems to come.
+func redial(n int) time.Duration {
+	if n < 60 {
+		return backoff(n, 50*time.Millisecond, time.Second)
+	}
+	return backoff(n, 50*time.Millisecond, 5*time.Second)
 }
 
 // backoff is first, doubled n-1 times up to most, less up to half by chance: many

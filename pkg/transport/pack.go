@@ -172,6 +172,8 @@ func (s *sender) notSent(p *pack, err error, t int64) {
 		s.askLimit()
 		s.meet(p, "payload", fmt.Sprintf("%s takes messages of at most %d bytes, a waiting pack has %d: raise its max_payload",
 			s.local.URL, s.link.MaxPayload(), len(s.msg.Data)), t)
+	case isNet(err):
+		s.countPublish(p, t)
 	default:
 		s.countPublish(p, t)
 		s.meet(p, "publish", fmt.Sprintf("cannot publish to %s: %v", s.local.URL, short(err)), t)

@@ -203,7 +203,7 @@ func (s *sender) connect(ctx context.Context) {
 			s.unreachable(err, t)
 		}
 		s.dials++
-		s.dialAt = t + int64(backoff(s.dials, firstRest, mostRest))
+		s.dialAt = t + int64(redial(s.dials))
 		return
 	}
 	s.link, s.dials = l, 0
@@ -257,7 +257,7 @@ func (s *sender) takeNews() {
 	switch {
 	case closed:
 		s.link.Close()
-		s.link, s.up, s.dialAt = nil, false, t+int64(backoff(1, firstRest, mostRest))
+		s.link, s.up, s.dialAt = nil, false, t+int64(redial(1))
 	case n.changed && n.up:
 		s.connected(t)
 	case n.changed:

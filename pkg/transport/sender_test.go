@@ -518,7 +518,7 @@ func TestUnreachableIsSaidOnce(t *testing.T) {
 		if err := tr.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if took := l.sent[0].at; took < 15*time.Second || took > 40*time.Second {
+		if took := l.sent[0].at; took < 6*time.Second || took > 20*time.Second {
 			t.Errorf("20 dials took %v", took)
 		}
 		if len(said) != 2 || !strings.Contains(said[0], "cannot reach nats://host:1: connection refused") || !strings.HasPrefix(said[1], "connected to nats://fake (after ") {
