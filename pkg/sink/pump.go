@@ -13,9 +13,10 @@ import (
 func (r *Runner) pump(ctx context.Context, rd *reader, in *intake, held Committed) error {
 	w := &writer{kind: r.cfg.Kind, dead: r.deadEntry}
 	r.idle = idleness{}
-	r.meter.set(Active, "")
 	r.meter.committed(held)
-	r.well()
+	if !r.failing {
+		r.well()
+	}
 	for {
 		ds, err := r.gather(ctx, rd)
 		if err != nil {
@@ -91,8 +92,13 @@ func (r *Runner) commit(ctx context.Context, w *writer, b Batch) (Committed, err
 	reached, err := w.write(ctx, b)
 	r.meter.commit(reached, b, time.Since(began), err)
 	r.last = reached
-	if err != nil && !errors.Is(err, ErrConflict) {
-		err = destinationError{fmt.Errorf("commit %d entries: %w", len(b.Entries), err)}
+	switch {
+	case err == nil:
+		r.failing = false
+		r.well()
+	case !errors.Is(err, ErrConflict):
+		r.failing = true
+		err = destinationError{fmt.Errorf("commit: %w", err)}
 	}
 	return reached, err
 }

@@ -44,6 +44,7 @@ type Runner struct {
 	eager   bool      // take the consumer over when nobody holds it, even if nothing waits
 	last    Committed // of kinds that keep no position
 	trouble string    // the trouble last said
+	failing bool      // the last commit failed: the destination works again when one succeeds, not when it opens
 	idle    idleness
 }
 
@@ -164,17 +165,25 @@ func (r *Runner) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if free(info, r.eager) {
+		return r.active(ctx, "") // without a pull of its own, whose messages would only have to be thrown away
+	}
 	rd, err := startReader(r.src.nc, r.src.stream, r.src.consumer, "", false)
 	if err != nil {
 		return err
 	}
 	r.meter.set(Standby, "")
-	err = r.standby(ctx, rd, info)
+	err = r.standby(ctx, rd)
 	rd.stop()
 	if err != nil {
 		return err
 	}
 	return r.active(ctx, rd.pinned())
+}
+
+// free reports whether nobody holds the consumer although there is something to do.
+func free(info *jetstream.ConsumerInfo, eager bool) bool {
+	return pinOf(info) == "" && (eager || info.NumAckPending > 0)
 }
 
 func (r *Runner) attach(ctx context.Context) (*jetstream.ConsumerInfo, error) {
@@ -187,13 +196,9 @@ func (r *Runner) attach(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 	return r.src.attach(ctx)
 }
 
-// standby returns when this client is to be the active one: it was given a message, or nobody holds the consumer although there is
-// something to do.
-func (r *Runner) standby(ctx context.Context, rd *reader, info *jetstream.ConsumerInfo) error {
-	for eager := r.eager; ; eager = false {
-		if pinOf(info) == "" && (eager || info.NumAckPending > 0) {
-			return nil
-		}
+// standby returns when this client is to be the active one: it was given a message, or messages hang at a client that is gone.
+func (r *Runner) standby(ctx context.Context, rd *reader) error {
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -204,7 +209,10 @@ func (r *Runner) standby(ctx context.Context, rd *reader, info *jetstream.Consum
 			if _, err := rd.take(0, 0); err != nil {
 				return err
 			}
-		case info = <-r.infos:
+		case info := <-r.infos:
+			if free(info, false) {
+				return nil
+			}
 		}
 	}
 }
@@ -341,8 +349,9 @@ func (r *Runner) say(s State, err error) {
 	}
 }
 
-// well says once that a trouble has ended.
+// well is called whenever the destination is known to work; it says once that a trouble has ended.
 func (r *Runner) well() {
+	r.meter.set(Active, "")
 	if r.trouble == "" {
 		return
 	}

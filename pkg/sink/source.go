@@ -29,14 +29,19 @@ func consumerConfig(name string) jetstream.ConsumerConfig {
 	}
 }
 
-// errNoStream says that the stream does not exist; errNoDurable that the consumer does not and may not be made from here.
+// errAway says that there is no connection; errNoStream that the stream does not exist; errNoDurable that the consumer does not and
+// may not be made from here.
 var (
+	errAway      = errors.New("not connected to NATS")
 	errNoStream  = errors.New("there is no such stream yet")
 	errNoDurable = errors.New("the consumer does not exist and could not be made: name the sink in the stream's sinks = […] of the router, or let these credentials make it")
 )
 
 // attach returns what the consumer is at now, and makes it where there is none.
 func (s *source) attach(ctx context.Context) (*jetstream.ConsumerInfo, error) {
+	if !s.nc.IsConnected() {
+		return nil, errAway
+	}
 	c, err := s.js.Consumer(ctx, s.stream, s.consumer)
 	if err == nil {
 		info := c.CachedInfo()
@@ -83,6 +88,9 @@ func checkConsumer(c jetstream.ConsumerConfig) error {
 
 // info asks what the consumer is at.
 func (s *source) info(ctx context.Context) (*jetstream.ConsumerInfo, error) {
+	if !s.nc.IsConnected() {
+		return nil, errAway
+	}
 	c, err := s.js.Consumer(ctx, s.stream, s.consumer)
 	if err != nil {
 		return nil, fmt.Errorf("ask consumer %s of stream %s: %w", s.consumer, s.stream, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/dlog-fabric/dlog/pkg/natsd"
 	"github.com/dlog-fabric/dlog/pkg/sink"
+	"github.com/dlog-fabric/dlog/pkg/sink/console"
+	"github.com/dlog-fabric/dlog/pkg/sink/file"
 	"github.com/dlog-fabric/dlog/pkg/stream"
 	"github.com/dlog-fabric/dlog/pkg/task"
 )
@@ -47,6 +50,8 @@ func newBed(t *testing.T, streams ...string) *bed {
 	return b
 }
 
+func (b *bed) ensurePayments() { b.ensure(stream.SpecTo("dlog", "payments", stream.Keep{})) }
+
 func (b *bed) data() string { return filepath.Join(b.dir, "data") }
 
 func (b *bed) start() {
@@ -65,6 +70,11 @@ func (b *bed) start() {
 	if b.js, err = jetstream.New(b.conn); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+func (b *bed) stop() {
+	b.conn.Close()
+	b.srv.Close()
 }
 
 func (b *bed) ensure(spec stream.Spec) {
@@ -147,12 +157,17 @@ type running struct {
 // run starts the sinks of a file's text.
 func (b *bed) run(text string, kinds map[string]sink.NewKind) *running {
 	b.t.Helper()
+	return b.runTo(text, kinds, io.Discard)
+}
+
+func (b *bed) runTo(text string, kinds map[string]sink.NewKind, stdout io.Writer) *running {
+	b.t.Helper()
 	cfg, err := sink.Decode("test.toml", []byte(text), kinds)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	log := &logged{}
-	g, err := sink.New(cfg, sink.Options{Log: zerolog.New(log)})
+	g, err := sink.New(cfg, sink.Options{Log: zerolog.New(log), Stdout: stdout})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -300,4 +315,48 @@ func count(path string) int {
 		return 0
 	}
 	return bytes.Count(data, []byte("\n"))
+}
+
+// hooked is a file sink whose commits a test can disturb.
+type hooked struct {
+	file.Config
+	before func(sink.Batch) error
+}
+
+func (h *hooked) Kind(env sink.Env) (sink.Kind, error) {
+	k, err := h.Config.Kind(env)
+	return hookedKind{k, h.before}, err
+}
+
+type hookedKind struct {
+	sink.Kind
+	before func(sink.Batch) error
+}
+
+func (k hookedKind) Commit(ctx context.Context, b sink.Batch) error {
+	if err := k.before(b); err != nil {
+		return err
+	}
+	return k.Kind.Commit(ctx, b)
+}
+
+// hook makes kinds whose file sinks ask before each commit.
+func hook(before func(sink.Batch) error) map[string]sink.NewKind {
+	return map[string]sink.NewKind{"console": console.New, "file": func() sink.Settings {
+		return &hooked{Config: *file.New().(*file.Config), before: before}
+	}}
+}
+
+// dead returns the dead letters, as reason and body.
+func (b *bed) dead() map[string]int {
+	b.t.Helper()
+	out := map[string]int{}
+	err := stream.Read(b.t.Context(), b.js, stream.ReadConfig{Stream: "DLOG_DEAD", StopAtEnd: true}, func(p stream.Pack) error {
+		out[p.Subject+" "+string(p.Data)]++
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
 }
