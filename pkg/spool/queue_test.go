@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -326,42 +328,61 @@ func TestNotify(t *testing.T) {
 // TestManyProducers checks with a reader beside them that every entry comes out once, whole, and in the order of its producer.
 func TestManyProducers(t *testing.T) {
 	each(t, spool.Config{Bytes: 2 << 20}, func(t *testing.T, q spool.Queue) {
-		const producers, entries = 8, 20000
+		const producers, entries = 8, 5000
 		var wg sync.WaitGroup
+		room := make(chan struct{}, producers)
 		for p := range producers {
-			wg.Go(func() {
-				pad := bytes.Repeat([]byte{byte('a' + p)}, 300)
-				for i := 0; i < entries; {
-					line := fmt.Appendf(nil, "%d %d %s\n", p, i, pad[:i%300])
-					f, err := q.Reserve(fmt.Sprintf("s%d", i%5), entry.Error, false, len(line)+i%40)
-					if err != nil {
-						continue // full: the reader is slower
-					}
-					i++
-					f.Commit(copy(f.Line, line))
-				}
-			})
+			wg.Go(func() { produce(q, p, entries, room) })
 		}
 		var seen [producers]int
 		seqs := make(map[uint64]bool)
 		for got := 0; got < producers*entries; {
 			drain(t, q, func(it spool.Item) {
-				var p, i int
-				var pad string
-				_, _ = fmt.Sscan(string(it.Line), &p, &i, &pad)
-				if i != seen[p] || len(pad) != i%300 || it.Subject != fmt.Sprintf("s%d", i%5) || seqs[it.Seq] {
+				p, i, pad := parseProduced(it.Line)
+				if i != seen[p] || pad != i%300 || it.Subject != fmt.Sprintf("s%d", i%5) || seqs[it.Seq] {
 					t.Fatalf("producer %d: entry %d (%d bytes) after %d, number %d", p, i, len(it.Line), seen[p], it.Seq)
 				}
 				seqs[it.Seq] = true
 				seen[p]++
 				got++
 			})
+			for range producers {
+				select {
+				case room <- struct{}{}:
+				default:
+				}
+			}
 		}
 		wg.Wait()
 		if s := q.Stats(); s.Acked != producers*entries || s.Waiting != 0 || s.Reserved != producers*entries {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// produce puts lines "P I xxx…" and waits for room where the queue is full.
+func produce(q spool.Appender, p, entries int, room <-chan struct{}) {
+	pad := bytes.Repeat([]byte{byte('a' + p)}, 300)
+	for i := 0; i < entries; {
+		line := fmt.Appendf(nil, "%d %d %s\n", p, i, pad[:i%300])
+		f, err := q.Reserve(fmt.Sprintf("s%d", i%5), entry.Error, false, len(line)+i%40)
+		if err != nil {
+			<-room
+			continue
+		}
+		i++
+		f.Commit(copy(f.Line, line))
+	}
+}
+
+func parseProduced(line []byte) (p, i, pad int) {
+	parts := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 3)
+	p, _ = strconv.Atoi(parts[0])
+	i, _ = strconv.Atoi(parts[1])
+	if strings.Trim(parts[2], string(rune('a'+p))) != "" {
+		return p, -1, -1
+	}
+	return p, i, len(parts[2])
 }
 
 func TestReserveDoesNotAllocate(t *testing.T) {
