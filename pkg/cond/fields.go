@@ -289,7 +289,10 @@ func (p path) resolve(r *Record) (Verdict, node) {
 			answer = Maybe
 		}
 	}
-	return answer, p
+	if answer == No {
+		return No, nil
+	}
+	return Maybe, p
 }
 
 func (p path) bySubject(t *pathTest, r *Record) Verdict {

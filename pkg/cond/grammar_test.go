@@ -218,6 +218,11 @@ func bound(t testing.TB, c cond.Cond, s subject.Subject, line string) bool {
 	if whole != parts {
 		t.Errorf("%v: asked whole %v, by subject and the rest %v", c, whole, parts)
 	}
+	var r cond.Record
+	r.Load(nil, s, nil)
+	if says := c.AppendVerdicts(nil, &r); (len(says) > 0) != c.AsksSubject() {
+		t.Errorf("%v: verdicts %q, but asks the subject: %v", c, says, c.AsksSubject())
+	}
 	return whole
 }
 

@@ -27,6 +27,8 @@ type Rule struct {
 	never   bool      // these never match
 	last    bool
 	actions []action
+
+	asksSubject bool // cond or frames do
 }
 
 func (r *Rule) apply(d *Decision, rule int) {
@@ -271,7 +273,7 @@ func (c *compiler) conditions(r *Rule, h head) {
 	if removes && !h.Match.Present() && !h.Not.Present() {
 		c.fault(r.at.Errorf("would apply to every entry; write match = {} if that is meant"))
 	}
-	r.cond, r.frames = all, all
+	r.cond, r.frames, r.asksSubject = all, all, all.AsksSubject()
 	switch h.TaskEntries {
 	case "filter":
 	case "", "keep":

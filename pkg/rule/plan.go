@@ -1,9 +1,8 @@
 package rule
 
 import (
-	"fmt"
 	"math/bits"
-	"strings"
+	"strconv"
 	"sync"
 
 	"github.com/dlog-fabric/dlog/pkg/cond"
@@ -37,29 +36,39 @@ type candidate struct {
 // many rules: keep the plan for the next entries of the subject. It may be
 // called by many goroutines.
 func (s *Set) Plan(subj subject.Subject) *Plan {
+	var r cond.Record
+	r.Load(nil, subj, nil)
+	c := s.candidates(subj)
+	key := strconv.AppendInt(make([]byte, 0, 256), int64(c.id), 10)
+	if subj.Level == subject.TaskLevel {
+		key = append(key, 't')
+	}
+	key = append(key, ' ')
+	for _, i := range c.rules {
+		if rule := &s.Rules[i]; rule.asksSubject {
+			key = rule.forSubject(subj).AppendVerdicts(key, &r)
+		}
+	}
+	return &Plan{s, subj, s.plans.get(key, func() *shape { return s.shape(s.openRules(subj, c.rules)) })}
+}
+
+// openRules lists the rules that the subject does not rule out.
+func (s *Set) openRules(subj subject.Subject, rules []int) []openRule {
 	var open []openRule
-	var key strings.Builder
-	for _, i := range s.candidates(subj) {
+	for _, i := range rules {
 		r := &s.Rules[i]
-		c, ok := r.forSubject(subj)
-		if !ok {
+		if r.never && subj.Level == subject.TaskLevel {
 			continue
 		}
-		v, rest := c.Resolve(subj)
-		if v == cond.No {
-			continue
-		}
-		open = append(open, openRule{i, v == cond.Yes, rest})
-		if v == cond.Yes {
-			fmt.Fprintf(&key, "%d\n", i)
-		} else {
-			fmt.Fprintf(&key, "%d %v\n", i, rest)
+		v, rest := r.forSubject(subj).Resolve(subj)
+		if v != cond.No {
+			open = append(open, openRule{i, v == cond.Yes, rest})
 		}
 		if v == cond.Yes && r.last {
 			break // no later rule is ever asked
 		}
 	}
-	return &Plan{s, subj, s.plans.get(key.String(), func() *shape { return s.shape(open) })}
+	return open
 }
 
 // openRule is a rule that the subject does not rule out.
@@ -149,26 +158,29 @@ func (p *Plan) ask(d *Decision) {
 
 // shapes keeps shapes by what subjects leave open: a million subjects have few.
 type shapes struct {
-	mu    sync.Mutex
-	byKey map[string]*shape // guarded by mu
+	mu         sync.Mutex
+	byKey      map[string]*shape // guarded by mu
+	candidates int               // in all of byKey; guarded by mu
 }
 
-// maxShapes bounds the memory of rules whose rests differ by subject: beyond it
-// the shapes are made anew.
-const maxShapes = 4096
+// maxCandidates bounds the memory of shapes, at some hundred bytes for each
+// candidate: beyond it they are made anew.
+const maxCandidates = 1 << 17
 
 func newShapes() *shapes { return &shapes{byKey: map[string]*shape{}} }
 
-func (s *shapes) get(key string, build func() *shape) *shape {
+func (s *shapes) get(key []byte, build func() *shape) *shape {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sh := s.byKey[key]; sh != nil {
+	if sh := s.byKey[string(key)]; sh != nil {
 		return sh
 	}
-	if len(s.byKey) >= maxShapes {
+	if s.candidates > maxCandidates {
 		clear(s.byKey)
+		s.candidates = 0
 	}
 	sh := build()
-	s.byKey[key] = sh
+	s.byKey[string(key)] = sh
+	s.candidates += 1 + len(sh.candidates)
 	return sh
 }

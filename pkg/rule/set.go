@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/dlog-fabric/dlog/pkg/cond"
@@ -18,8 +19,8 @@ type Set struct {
 	tests    []testCase
 	hash     string
 
-	byService map[string][]int // rules that ask for one of some services, by token
-	open      []int            // all others
+	byService map[string]*candidates // by token; of services that rules ask for
+	others    *candidates            // of all other services
 	plans     *shapes
 }
 
@@ -28,38 +29,55 @@ type Set struct {
 // layout, limits of streams or tests.
 func (s *Set) Hash() string { return s.hash }
 
+// candidates are the rules that may match entries of some services, in order.
+// Services with the same rules share them.
+type candidates struct {
+	id    int
+	rules []int
+}
+
 // index sorts the rules by the services they ask for.
 func (s *Set) index() {
-	s.byService = map[string][]int{}
+	named := map[string][]int{}
+	var open []int
 	for i := range s.Rules {
 		tokens, ok := s.Rules[i].cond.Services()
 		if !ok {
-			s.open = append(s.open, i)
+			open = append(open, i)
 			continue
 		}
 		slices.Sort(tokens)
 		for _, t := range slices.Compact(tokens) {
-			s.byService[t] = append(s.byService[t], i)
+			named[t] = append(named[t], i)
 		}
+	}
+	s.others = &candidates{rules: open}
+	s.byService = make(map[string]*candidates, len(named))
+	same := map[string]*candidates{}
+	for token, rules := range named {
+		key := fmt.Sprint(rules)
+		if same[key] == nil {
+			all := slices.Sorted(slices.Values(slices.Concat(open, rules)))
+			same[key] = &candidates{id: len(same) + 1, rules: all}
+		}
+		s.byService[token] = same[key]
 	}
 }
 
-// candidates lists the rules that may match entries of a subject, in order.
-func (s *Set) candidates(subj subject.Subject) []int {
-	named := s.byService[subj.ServiceToken]
-	all := make([]int, 0, len(named)+len(s.open))
-	all = append(append(all, named...), s.open...)
-	slices.Sort(all)
-	return all
+func (s *Set) candidates(subj subject.Subject) *candidates {
+	if c := s.byService[subj.ServiceToken]; c != nil {
+		return c
+	}
+	return s.others
 }
 
 // forSubject returns the condition under which a rule applies to entries of a
-// subject; false: never.
-func (r *Rule) forSubject(subj subject.Subject) (cond.Cond, bool) {
-	if subj.Level != subject.TaskLevel {
-		return r.cond, true
+// subject; of those that frame tasks it says nothing where the rule never does.
+func (r *Rule) forSubject(subj subject.Subject) cond.Cond {
+	if subj.Level == subject.TaskLevel {
+		return r.frames
 	}
-	return r.frames, !r.never
+	return r.cond
 }
 
 // Decision is what the rules decided about an entry. It is reused from entry to

@@ -57,15 +57,14 @@ func (s *Set) Trail(subj subject.Subject, line []byte) ([]Step, error) {
 
 // why says why the rule does not match, "" where it does.
 func (r *Rule) why(subj subject.Subject, line []byte) (string, error) {
-	c, ok := r.forSubject(subj)
 	var b cond.Binder
-	m := b.Bind(c)
+	m := b.Bind(r.forSubject(subj))
 	var rec cond.Record
 	rec.Load(b.Layout(), subj, line)
 	if err := rec.Scan(); err != nil {
 		return "", err
 	}
-	if !ok {
+	if r.never && subj.Level == subject.TaskLevel {
 		return `it asks for a level and so never drops the entries that frame tasks; task_entries = "filter" would`, nil
 	}
 	return m.Why(&rec), nil
