@@ -22,8 +22,8 @@ import (
 // durable is the consumer of IN that all routers share.
 const durable = "router"
 
-// asideAfter is how long a stream may refuse everything before the others stop waiting for it.
-const asideAfter = 30 * time.Second
+// AsideAfter is how long a stream may refuse everything before the others stop waiting for it.
+const AsideAfter = 30 * time.Second
 
 // engine moves messages from IN into the streams, over one connection.
 type engine struct {
@@ -43,22 +43,32 @@ type engine struct {
 	deadLane int // the last of them
 	totals   []atomic.Uint64
 
+	// horizon is the last sequence of IN that may have been routed before this router, or this connection, began: a
+	// server that was killed forgets the last deliveries, so their number does not tell.
+	horizon atomic.Uint64
+	looked  atomic.Uint64 // reconnections when it was set
+
 	hands   *hands
 	count   *counters
 	workers []*worker
 	working sync.WaitGroup
 	seed    maphash.Seed
 	faults  faults
+
+	asideAfter time.Duration
 }
 
-func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, log zerolog.Logger) (*engine, error) {
+func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, opts Options) (*engine, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
 	e := &engine{
-		cfg: cfg, ns: cfg.Namespace, name: task.NewProcess().String(), set: set, hash: set.Hash(), log: log, nc: nc, js: js,
+		cfg: cfg, ns: cfg.Namespace, name: task.NewProcess().String(), set: set, hash: set.Hash(), log: opts.Log, nc: nc, js: js,
 		totals: make([]atomic.Uint64, len(set.Streams)), count: newCounters(len(set.Streams), len(set.Rules)), seed: maphash.MakeSeed(),
+	}
+	if e.asideAfter = opts.AsideAfter; e.asideAfter <= 0 {
+		e.asideAfter = AsideAfter
 	}
 	e.hands = newHands(e)
 	e.in = stream.SpecIn(e.ns, cfg.In.keep())
@@ -90,7 +100,28 @@ func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jets
 	if err != nil {
 		return nil, fmt.Errorf("make consumer %s of stream %s: %w", durable, e.in.Name, err)
 	}
+	if c.CachedInfo().Delivered.Stream > 0 {
+		return c, e.look(ctx)
+	}
 	return c, nil
+}
+
+// look sets the horizon to the end of IN.
+func (e *engine) look(ctx context.Context) error {
+	connects := e.nc.Stats().Reconnects
+	s, err := e.js.Stream(ctx, e.in.Name)
+	if err != nil {
+		return fmt.Errorf("look for stream %s: %w", e.in.Name, err)
+	}
+	e.horizon.Store(s.CachedInfo().State.LastSeq)
+	e.looked.Store(connects)
+	return nil
+}
+
+// mayBeKnown reports whether a message may have been routed by somebody before. After a reconnection that holds for all until
+// somebody has looked.
+func (e *engine) mayBeKnown(seq uint64) bool {
+	return seq <= e.horizon.Load() || e.nc.Stats().Reconnects != e.looked.Load()
 }
 
 // bytesOf is the size of a stream, 0 when there is none.
@@ -157,6 +188,7 @@ func (e *engine) take(m jetstream.Msg) {
 		return
 	}
 	if h := e.hands.take(m, md); h != nil {
+		h.again = h.again || e.mayBeKnown(h.seq)
 		i := maphash.String(e.seed, h.subject) % uint64(len(e.workers))
 		e.workers[i].in <- h
 	}

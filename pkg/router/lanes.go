@@ -16,7 +16,7 @@ func (e *engine) setAside(now time.Time, is []bool) []bool {
 	connected := e.nc.IsConnected() // without a connection no stream is to blame
 	for i, l := range e.lanes {
 		since, why := l.Refusing()
-		refuses := connected && !since.IsZero() && now.Sub(since) > asideAfter
+		refuses := connected && !since.IsZero() && now.Sub(since) > e.asideAfter
 		if refuses && !is[i] {
 			e.log.Error().Err(why).Str("stream", l.Stream()).Dur("for", now.Sub(since)).Msg("stream takes nothing and is set aside; what it should get is kept in IN")
 		}
@@ -35,9 +35,12 @@ func (e *engine) setAside(now time.Time, is []bool) []bool {
 // repairEvery is how often streams that refuse are looked after.
 const repairEvery = 2 * time.Second
 
-// repair makes streams anew that somebody deleted, until ctx ends.
+// repair makes streams anew that somebody deleted, and looks where IN ends after a reconnection, until ctx ends.
 func (e *engine) repair(ctx context.Context) {
 	every(ctx, repairEvery, func(now time.Time) {
+		if e.nc.Stats().Reconnects != e.looked.Load() {
+			e.lookAgain(ctx)
+		}
 		for i, l := range e.lanes {
 			since, why := l.Refusing()
 			if since.IsZero() || now.Sub(since) < repairEvery || !e.nc.IsConnected() {
@@ -51,6 +54,14 @@ func (e *engine) repair(ctx context.Context) {
 			cancel()
 		}
 	})
+}
+
+func (e *engine) lookAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := e.look(ctx); err != nil {
+		e.faults.say(e.log, "looking after IN", err)
+	}
 }
 
 // refusing lists the streams that take nothing at present, for people.

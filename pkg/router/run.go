@@ -27,6 +27,8 @@ type Options struct {
 	Ready func(Addrs)
 	// Log receives the router's own messages; the zero value discards them. It must not lead back into dlog.
 	Log zerolog.Logger
+	// AsideAfter is for how long a stream may refuse everything before the others stop waiting for it; 0 means AsideAfter.
+	AsideAfter time.Duration
 }
 
 // Run routes until ctx ends, then finishes what it has in hand, stops what it has started and returns nil. An error before
@@ -91,7 +93,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.later(r.nc.Close)
-	r.engine, err = newEngine(r.cfg, r.set, r.nc, r.log)
+	r.engine, err = newEngine(r.cfg, r.set, r.nc, r.opts)
 	return err
 }
 
@@ -104,12 +106,12 @@ func (r *run) connect() (*nats.Conn, error) {
 		nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.ClosedHandler(func(*nats.Conn) { close(r.closed) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { r.log.Warn().Err(err).Msg("NATS connection") }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { r.log.Info().Str("server", nc.ConnectedUrlRedacted()).Msg("NATS server back") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				r.log.Warn().Err(err).Msg("NATS server away")
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { r.log.Info().Str("server", nc.ConnectedUrlRedacted()).Msg("NATS server back") }),
 	}
 	if r.host != nil {
 		return r.host.server().Connect(opts...)

@@ -270,6 +270,81 @@ func TestStreamDeleted(t *testing.T) {
 	r.balance()
 }
 
+// TestSetAside: a stream that refuses for long does not stop the others, however much they have to do, and gets what it is
+// owed in the end.
+func TestSetAside(t *testing.T) {
+	r := runWith(t, load(t, teams), router.Options{AsideAfter: 300 * time.Millisecond})
+	c := dial(t, r.addrs.NATS)
+	pager, err := c.js.Stream(t.Context(), "SHOP_TO_pager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := pager.CachedInfo().Config
+	cfg.Sealed = true
+	if _, err := c.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	const n = 6000 // more than a router may have in hand
+	for i := 1; i <= n; i++ {
+		if _, err := c.js.PublishAsync("shop.in.payments.error.-", fmt.Appendf(nil, `{"n":%d}`, i), jetstream.WithStallWait(10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, g := range c.first("SHOP_TO_payments", n) {
+		if number(t, g.line) != i+1 {
+			t.Fatalf("%d is %s", i+1, g.line)
+		}
+	}
+	if body := r.get("/readyz", http.StatusServiceUnavailable); !strings.Contains(body, "SHOP_TO_pager takes nothing") {
+		t.Errorf("/readyz says %q", body)
+	}
+	if m := r.balance(); m[`dlog_router_stream_refusing{stream="pager"}`] != 1 || m[`dlog_router_stream_waiting_messages{stream="pager"}`] != n {
+		t.Error(m)
+	}
+	if err := c.js.DeleteStream(t.Context(), "SHOP_TO_pager"); err != nil {
+		t.Fatal(err)
+	}
+	c.settled("SHOP_IN")
+	if got := len(c.everything("SHOP_TO_pager")); got != n {
+		t.Errorf("%d of %d in the stream that was owed", got, n)
+	}
+	if m := r.balance(); m["dlog_router_messages_owed"] != 0 || m["dlog_router_entries_delivered_total"] != n || m["dlog_router_bytes_in_hand"] != 0 {
+		t.Error(m)
+	}
+	r.get("/readyz", http.StatusOK)
+}
+
+// TestOrder: entries of one subject keep their order in each stream.
+func TestOrder(t *testing.T) {
+	rnd := seed(t)
+	rules := randomRules(rnd, 12)
+	r := run(t, load(t, toml(rules)))
+	c := dial(t, r.addrs.NATS)
+	p := newProducer(t, c, rnd, rules)
+	for p.n < 20_000 {
+		p.pack()
+	}
+	p.acked.Wait()
+	c.settled("DLOG_IN")
+	p.verify(t, c)
+	for i := range p.expect {
+		last := map[string]int{}
+		for _, pk := range c.everything("DLOG_TO_" + streamName(i)) {
+			for line := range stream.Lines(pk.Data) {
+				n := number(t, string(line))
+				if n <= last[pk.Subject] {
+					t.Fatalf("%s: %d after %d on %s", streamName(i), n, last[pk.Subject], pk.Subject)
+				}
+				last[pk.Subject] = n
+			}
+			if pk.Again {
+				t.Fatal("nothing was sent again")
+			}
+		}
+	}
+	r.balance()
+}
+
 // TestTakesOverExistingStreams: what an older configuration left is used, and nothing in it removed.
 func TestTakesOverExistingStreams(t *testing.T) {
 	cfg := inDir(t)

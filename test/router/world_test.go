@@ -108,14 +108,18 @@ type running struct {
 // run starts a router and stops it when the test ends.
 func run(t *testing.T, cfg router.Config) *running {
 	t.Helper()
+	return runWith(t, cfg, router.Options{})
+}
+
+func runWith(t *testing.T, cfg router.Config, opts router.Options) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, cancel: cancel, result: make(chan error, 1)}
 	ready := make(chan router.Addrs, 1)
 	go func() {
-		r.result <- router.Run(ctx, cfg, router.Options{
-			Ready: func(a router.Addrs) { ready <- a },
-			Log:   zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel),
-		})
+		opts.Ready = func(a router.Addrs) { ready <- a }
+		opts.Log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
+		r.result <- router.Run(ctx, cfg, opts)
 	}()
 	t.Cleanup(r.stop)
 	select {
