@@ -82,6 +82,7 @@ type source struct {
 	before  uint64 // entries that were there before and will come from Next
 	pending int    // packs of an earlier run not stored yet
 	held    uint64 // entries read or pending and not stored
+	dry     bool   // Next had nothing when it was asked last
 }
 
 func newSource(q spool.Queue, done func(error)) *source {
@@ -129,8 +130,20 @@ func (s *source) forget() {
 	}
 }
 
+// adopted says whether the queue is of a dead process.
+func (s *source) adopted() bool { return s.done != nil }
+
+// room is how many refs there may be when the source is read. The dead leave half of
+// them to the living.
+func (s *source) room() int {
+	if s.adopted() {
+		return maxGathered / 2
+	}
+	return maxGathered
+}
+
 // empty says whether nothing is left of an adopted queue.
-func (s *source) empty() bool { return s.held == 0 && s.q.Stats().Waiting == 0 }
+func (s *source) empty() bool { return s.dry && s.held == 0 && s.q.Stats().Waiting == 0 }
 
 // wireSubject is the subject itself, but for one that a broken writer made: a blank or
 // control character in it would break the protocol, an empty token would be refused for

@@ -50,9 +50,10 @@ type pack struct {
 	failure     *failure
 }
 
-// again says whether a publish at t must be marked.
+// again says whether a publish at t must be marked. All that a dead process left is: a
+// power loss may have taken its journal with it.
 func (p *pack) again(t int64) bool {
-	return p.pending || p.publishes > 0 && (p.unsure || t-p.firstAt >= int64(againAfter))
+	return p.pending || p.subj.src.adopted() || p.publishes > 0 && (p.unsure || t-p.firstAt >= int64(againAfter))
 }
 
 // packID is the id under which every copy of a pack is sent.

@@ -16,26 +16,17 @@ import (
 // never is a time that does not come.
 const never = math.MaxInt64
 
+// lookAgain is after how long a queue is read once more after the last commit: one that
+// waits for a frame that somebody reserved and never finished passes over it after 1 s,
+// when it is asked.
+const lookAgain = 1200 * time.Millisecond
+
 // How the sender sleeps, which is what a commit has to do about it.
 const (
 	deaf  int32 = iota // awake, or nothing that a commit brings can go now
 	lazy               // until the tick: warn and up wake it
 	eager              // any commit wakes it
 )
-
-// A request is what other goroutines ask of the sender.
-type request struct {
-	stored   chan struct{} // closed when the entries before are stored
-	reserved uint64        // frames of the transport's own queue at the time of asking
-	adopt    *source
-}
-
-// A flush waits for the entries up to a mark.
-type flush struct {
-	request
-	marked bool
-	mark   uint64
-}
 
 // sender is the goroutine that reads queues and publishes. Fields without another
 // owner are its own.
@@ -66,6 +57,7 @@ type sender struct {
 	unacked  int64
 	retryAt  int64 // not later than that of any pack
 	fixAt    int64 // when the journal is tried again
+	lookAt   int64 // when the queue is looked at though nothing was committed
 	link     link
 	up       bool
 	limit    int // bytes of a pack
@@ -87,7 +79,7 @@ type sender struct {
 func newSender(cfg Config, dial dialer) *sender {
 	s := &sender{
 		cfg: cfg, dial: dial, wake: make(chan struct{}, 1), base: time.Now(), packs: make(map[uint64]*pack),
-		retryAt: never, clockAt: never, own: newSource(cfg.Queue, nil), reports: reports{say: cfg.Report},
+		retryAt: never, clockAt: never, lookAt: never, own: newSource(cfg.Queue, nil), reports: reports{say: cfg.Report},
 	}
 	s.local.URL = redact(cfg.URL)
 	s.sources = []*source{s.own}
@@ -114,42 +106,6 @@ func (s *sender) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
-	}
-}
-
-func (s *sender) ask(r request) {
-	s.reqMu.Lock()
-	s.reqs = append(s.reqs, r)
-	s.reqMu.Unlock()
-	s.poke()
-}
-
-func (s *sender) takeRequests() {
-	s.reqMu.Lock()
-	reqs := s.reqs
-	s.reqs = nil
-	s.reqMu.Unlock()
-	for _, r := range reqs {
-		if r.stored != nil {
-			s.flushes = append(s.flushes, flush{request: r})
-		}
-		if r.adopt != nil {
-			s.sources = append(s.sources, r.adopt)
-			s.enlistOld(r.adopt)
-		}
-	}
-}
-
-// refuseRequests answers those that nobody will carry out, once the sender has ended.
-func (s *sender) refuseRequests() {
-	s.reqMu.Lock()
-	reqs := s.reqs
-	s.reqs = nil
-	s.reqMu.Unlock()
-	for _, r := range reqs {
-		if r.adopt != nil {
-			r.adopt.done(ErrClosed)
-		}
 	}
 }
 
@@ -181,102 +137,15 @@ func (s *sender) turn() {
 	s.takeAnswers()
 	s.gather()
 	t := s.now()
+	if t >= s.lookAt {
+		s.lookAt = never
+	}
 	s.clock.count(s.took, t)
 	s.took, s.urgent = 0, false
 	s.resend(t)
 	s.send(t)
 	s.settle()
 	s.share()
-}
-
-// connect dials when it is time to. nats.go reconnects by itself later on; the first
-// connection, and one that it gave up, are made here, for ever.
-func (s *sender) connect(ctx context.Context) {
-	t := s.now()
-	if s.link != nil || t < s.dialAt {
-		return
-	}
-	l, err := s.dial(ctx, s.poke)
-	t = s.now()
-	if err != nil {
-		if ctx.Err() == nil {
-			s.unreachable(err, t)
-		}
-		s.dials++
-		s.dialAt = t + int64(redial(s.dials))
-		return
-	}
-	s.link, s.dials = l, 0
-	s.connected(t)
-}
-
-func (s *sender) unreachable(err error, t int64) {
-	s.reports.begin("connect", fmt.Sprintf("cannot reach %s: %v; entries wait in the queue (%s)", redact(s.cfg.URL), err, s.own.q.Where()), t)
-}
-
-// connected resends what is in flight: its answers may have been lost.
-func (s *sender) connected(t int64) {
-	s.up = true
-	s.local.URL = s.link.URL()
-	s.askLimit()
-	s.reports.over("connect", "connected to "+s.local.URL, t)
-	s.reports.forget()
-	for _, p := range s.packs {
-		p.retryAt, p.waits = t, 0
-	}
-	s.retryAt = t
-}
-
-// askLimit notes the most bytes of a pack that this server takes.
-func (s *sender) askLimit() {
-	s.limit = maxPack
-	if most := int(s.link.MaxPayload()); most > 0 {
-		s.limit = min(maxPack, max(most-headerRoom, 1))
-	}
-}
-
-// takeNews reads what the connection's goroutines left.
-func (s *sender) takeNews() {
-	if s.link == nil {
-		return
-	}
-	n, closed := s.link.Events().take()
-	t := s.now()
-	if n.trouble != nil {
-		s.unreachable(n.trouble, t)
-	}
-	if n.noInbox {
-		s.reports.begin("inbox", fmt.Sprintf("%s does not allow to receive answers under %q: set the inbox prefix of these credentials", s.local.URL, s.link.Inbox()), t)
-	}
-	if n.other != nil {
-		s.reports.begin("other "+n.other.Error(), fmt.Sprintf("%s: %v", s.local.URL, n.other), t)
-	}
-	if len(n.denied) > 0 {
-		s.denied(n.denied, t)
-	}
-	switch {
-	case closed:
-		s.link.Close()
-		s.link, s.up, s.dialAt = nil, false, t+int64(redial(1))
-	case n.changed && n.up:
-		s.connected(t)
-	case n.changed:
-		s.up = false
-	}
-}
-
-// denied lets packs stand whose subjects may not be published to. The server says it
-// for the subject only, and instead of an answer.
-func (s *sender) denied(subjects []string, t int64) {
-	for _, p := range s.packs {
-		for _, subject := range subjects {
-			if p.subj.wire == subject {
-				s.meet(p, "denied", fmt.Sprintf("%s does not allow to publish to %q", s.local.URL, subject), t)
-				s.postpone(p, t, mostWait)
-				break
-			}
-		}
-	}
 }
 
 // takeAnswers reads all that came.
@@ -298,9 +167,11 @@ func (s *sender) takeAnswers() {
 // gather reads what was committed.
 func (s *sender) gather() {
 	for _, src := range s.sources {
-		for !s.refs.full() {
+		src.dry = false
+		for s.refs.used < src.room() {
 			it, ok := src.q.Next()
 			if !ok {
+				src.dry = true
 				break
 			}
 			s.took++
@@ -412,59 +283,6 @@ func (s *sender) sendNext(sj *subj, t int64) bool {
 	return true
 }
 
-// settle answers flushes, and ends adopted sources with nothing left.
-func (s *sender) settle() {
-	if len(s.flushes) > 0 {
-		s.settleFlushes()
-	}
-	if len(s.sources) == 1 {
-		return
-	}
-	stay := s.sources[:1]
-	for _, src := range s.sources[1:] {
-		if src.empty() {
-			src.done(nil)
-		} else {
-			stay = append(stay, src)
-		}
-	}
-	clear(s.sources[len(stay):])
-	s.sources = stay
-}
-
-func (s *sender) settleFlushes() {
-	waiting := s.own.q.Stats().Waiting
-	oldest := s.oldest()
-	stay := s.flushes[:0]
-	for _, f := range s.flushes {
-		// Either as many were read as there had been, or there is nothing to read at all.
-		if all := s.own.before + f.reserved; !f.marked && (s.own.read >= all || waiting == s.own.held) {
-			f.marked, f.mark = true, min(all, s.own.read)
-		}
-		if waiting == 0 || f.marked && oldest > f.mark && s.own.pending == 0 {
-			close(f.stored)
-			continue
-		}
-		stay = append(stay, f)
-	}
-	clear(s.flushes[len(stay):])
-	s.flushes = stay
-}
-
-// oldest is the number of the first entry of the own queue that is not stored.
-func (s *sender) oldest() uint64 {
-	o := uint64(math.MaxUint64)
-	for _, sj := range s.own.subjs {
-		if sj.first != 0 {
-			o = min(o, s.refs.all[sj.first].count)
-		}
-		if p := sj.inFlight; p != nil && p.first != 0 {
-			o = min(o, s.refs.all[p.first].count)
-		}
-	}
-	return o
-}
-
 // rest sleeps until there is something to do.
 func (s *sender) rest(ctx context.Context, timer *time.Timer) {
 	mode, at := s.plan(s.now())
@@ -483,6 +301,7 @@ func (s *sender) rest(ctx context.Context, timer *time.Timer) {
 	}
 	select {
 	case <-s.wake:
+		s.lookAt = s.now() + int64(lookAgain)
 	case <-timer.C:
 	case m := <-acks:
 		s.answer(m, s.now())
@@ -503,7 +322,7 @@ func (s *sender) plan(t int64) (mode int32, at int64) {
 		}
 		return deaf, at
 	}
-	at = min(at, s.retryAt, s.clockAt)
+	at = min(at, s.retryAt, s.clockAt, s.lookAt)
 	if s.fixAt > t {
 		at = min(at, s.fixAt)
 	}

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		serve(spec)
 		return
 	}
+	if spec := os.Getenv(clientEnv); spec != "" {
+		logUntilKilled(spec)
+		return
+	}
 	os.Exit(m.Run())
 }
 
