@@ -159,12 +159,12 @@ func (l *Lane) refused(d *Delivery, err error, now time.Time) {
 }
 
 // tick puts back what was not answered in time and publishes what has waited long enough.
-func (l *Lane) tick(now time.Time) {
+func (l *Lane) tick(now time.Time, wait time.Duration) {
 	l.mu.Lock()
 	for number, d := range l.flight {
-		if now.Sub(d.sent) > l.p.cfg.AckWait {
+		if now.Sub(d.sent) > wait {
 			l.land(number, d)
-			l.refused(d, fmt.Errorf("stream %s: no answer for %v", l.stream, l.p.cfg.AckWait), now)
+			l.refused(d, fmt.Errorf("stream %s: no answer for %v", l.stream, wait), now)
 		}
 	}
 	lost := l.pump(now)

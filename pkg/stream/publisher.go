@@ -112,16 +112,21 @@ func (p *Publisher) repeat(ctx context.Context) {
 	defer close(p.done)
 	t := time.NewTicker(repeatEvery)
 	defer t.Stop()
+	connects := p.nc.Stats().Reconnects
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
+			wait := p.cfg.AckWait
+			if n := p.nc.Stats().Reconnects; n != connects {
+				connects, wait = n, repeatEvery // answers to what was on its way are lost
+			}
 			p.mu.RLock()
 			lanes := p.lanes
 			p.mu.RUnlock()
 			for _, l := range lanes {
-				l.tick(now)
+				l.tick(now, wait)
 			}
 		}
 	}
