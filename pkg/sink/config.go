@@ -123,18 +123,36 @@ func Decode(file string, data []byte, kinds map[string]NewKind) (Config, error) 
 	if len(shape.Sinks) == 0 && errs[0] == nil {
 		errs = append(errs, &config.Error{File: file, Msg: "no sink: write a [[sink]] table with name, type and stream"})
 	}
-	names := map[string]int{}
+	taken := map[string]int{}
 	for _, t := range shape.Sinks {
 		s, err := decodeSink(t, cfg.Namespace, kinds)
 		errs = append(errs, err)
-		if line := names[s.Name]; line > 0 && s.Name != "" {
-			errs = append(errs, t.Errorf("there is a sink %q already, in line %d: names must differ", s.Name, line))
+		for _, what := range s.claims() {
+			if line := taken[what]; line > 0 {
+				errs = append(errs, t.Errorf("%s is that of the sink in line %d already", what, line))
+			}
+			taken[what] = t.Line
 		}
-		names[s.Name] = t.Line
 		cfg.Sinks = append(cfg.Sinks, s)
 	}
 	return cfg, config.Join(errs...)
 }
+
+// claims are what no other sink of the file may have.
+func (s Sink) claims() []string {
+	var out []string
+	if s.Name != "" {
+		out = append(out, fmt.Sprintf("name %q", s.Name))
+	}
+	if e, ok := s.Settings.(Exclusive); ok && e.Destination() != "" {
+		out = append(out, fmt.Sprintf("%s %q", s.Type, e.Destination()))
+	}
+	return out
+}
+
+// Exclusive is implemented by settings whose destination takes one sink only: Destination names it, so that two sinks of a file
+// that have the same are found when it is read.
+type Exclusive interface{ Destination() string }
 
 // decodeSink decodes one [[sink]]: the common keys by themselves, the others as its type's.
 func decodeSink(t config.Table, namespace string, kinds map[string]NewKind) (Sink, error) {

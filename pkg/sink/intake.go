@@ -55,8 +55,11 @@ func (in *intake) take(ctx context.Context, to []Entry, d delivery) ([]Entry, er
 	}
 	in.consumer++
 	next, skip := in.at.next()
-	if m.Sequence.Stream < next {
+	if m.Sequence.Stream < next && m.NumDelivered > 1 {
 		return to, nil // delivered again, after the ack wait
+	}
+	if m.Sequence.Stream < next {
+		return to, fmt.Errorf("%w back to message %d", errJump, m.Sequence.Stream)
 	}
 	p, err := stream.DecodePack(d.msg.Subject, d.msg.Header, d.msg.Data, stream.Limits{})
 	p.Seq, p.Time = m.Sequence.Stream, m.Timestamp.UTC()
@@ -121,7 +124,7 @@ func (in *intake) missing(to []Entry, next uint64, p stream.Pack) []Entry {
 func (c Committed) removed(p stream.Pack) (uint64, bool) {
 	router, total, ok := parseTotal(p.Total)
 	known, seen := c.Totals[router]
-	if !ok || c.Seq > 0 && (!seen || len(c.Totals) != 1) {
+	if !ok || !seen || len(c.Totals) != 1 {
 		return 0, false
 	}
 	before := known + uint64(p.Count)

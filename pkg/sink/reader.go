@@ -107,7 +107,9 @@ func (r *reader) run(ctx context.Context) {
 				return
 			}
 		case <-status:
-			r.asked = 0 // requests do not outlive the connection
+			// Whatever this server is, it may not be the one that was there: the stream may be an older copy.
+			r.fail(errReconnected)
+			return
 		case <-timer.C:
 			r.asked = 0
 		case <-r.room:
@@ -196,6 +198,9 @@ func (r *reader) status(code, text string) error {
 	}
 	return nil
 }
+
+// errReconnected says that the connection was lost and is there again.
+var errReconnected = fmt.Errorf("%w: connected anew", errJump)
 
 // errNoConsumer says that nobody answers for the consumer: it was deleted, or its server is not up yet.
 var errNoConsumer = errors.New("pull: no consumer answers")

@@ -147,7 +147,8 @@ func (r *Runner) judge(err error, attempt *int) time.Duration {
 	case errors.Is(err, errJump), errors.Is(err, ErrConflict), errors.Is(err, errLost):
 		r.cfg.Log.Info().Str("sink", r.cfg.Name).Msg("beginning anew at what is committed: " + err.Error())
 		r.eager = !errors.Is(err, errLost)
-		return jitter(50 * time.Millisecond)
+		*attempt++
+		return backOff(*attempt, time.Second)
 	case errors.As(err, &dest):
 		r.meter.errors.Inc()
 		r.say(Stalled, err)

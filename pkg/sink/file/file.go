@@ -46,6 +46,14 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Destination is the file: two sinks cannot write to one.
+func (c *Config) Destination() string {
+	if c.Path == "" {
+		return ""
+	}
+	return filepath.Clean(c.Path)
+}
+
 // Kind makes the file's sink without touching the file.
 func (c *Config) Kind(env sink.Env) (sink.Kind, error) {
 	if err := c.Validate(); err != nil {
@@ -134,6 +142,7 @@ func (k *file) recover() error {
 		if err := k.f.Truncate(st.Length); err != nil {
 			return fmt.Errorf("cut what was not committed: %w", err)
 		}
+		k.log.Info().Str("file", k.path).Int64("bytes", size-st.Length).Msg("cut off what was not committed")
 	}
 	return nil
 }

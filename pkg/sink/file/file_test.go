@@ -183,7 +183,7 @@ func TestTroubles(t *testing.T) {
 	})
 }
 
-// TestForeignWriter: who else appends is noticed before anything is written over or lost, and a failed commit is undone.
+// TestForeignWriter: who else appends is noticed before lines are mixed with his.
 func TestForeignWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	k := at(t, path, nil)
