@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dlog-fabric/dlog/pkg/entry"
@@ -38,7 +39,11 @@ const (
 
 // rows returns what is shown below a task, in order.
 func (d *drawing) rows(t *tree.Task) []row {
-	rows := d.fold(merge(t))
+	rows := merge(t)
+	if !d.o.All {
+		rows = withoutClaimed(rows)
+	}
+	rows = d.fold(rows)
 	if d.whole {
 		return rows
 	}
@@ -56,6 +61,20 @@ func (d *drawing) rows(t *tree.Task) []row {
 		rows = squeeze(rows, func(row) bool { return true }, 0, mostRows/2-1)
 	}
 	return rows
+}
+
+// withoutClaimed leaves out the hand-over entries that a task continued: the
+// task stands at the same number and says more.
+func withoutClaimed(rows []row) []row {
+	claimed := map[uint64]bool{}
+	for _, r := range rows {
+		if r.task != nil {
+			claimed[r.n] = true
+		}
+	}
+	return slices.DeleteFunc(rows, func(r row) bool {
+		return r.entry != nil && r.entry.Meta.Event == entry.Export && !r.conflict && !r.late && claimed[r.n]
+	})
 }
 
 // merge puts entries, sub-tasks and absent numbers in one order and leaves out

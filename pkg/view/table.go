@@ -177,30 +177,25 @@ func shorten(s string, width int) string {
 	return string(p.dst)
 }
 
-// Prefixes returns for each task the shortest beginning of its trace id, of at
-// least 8 digits, that no task of another trace begins with.
+// Prefixes returns for each task the beginning of its trace id to show: of the
+// same length for all, long enough to tell them apart, and at least 16 digits,
+// which of a trace id made by dlog are its millisecond and 12 bits more, so that
+// other tasks of a busy system seldom begin so too.
 func Prefixes(tasks []*tree.Task) []string {
-	const least = 8
+	const least = 16
 	ids := make([]string, len(tasks))
 	for i, t := range tasks {
 		ids[i] = t.Trace
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	length := make(map[string]int, len(ids))
-	for i, id := range ids {
-		n := least
-		if i > 0 {
-			n = max(n, common(id, ids[i-1])+1)
-		}
-		if i+1 < len(ids) {
-			n = max(n, common(id, ids[i+1])+1)
-		}
-		length[id] = min(n, len(id))
+	length := least
+	for i := 1; i < len(ids); i++ {
+		length = max(length, common(ids[i], ids[i-1])+1)
 	}
 	short := make([]string, len(tasks))
 	for i, t := range tasks {
-		short[i] = t.Trace[:length[t.Trace]]
+		short[i] = t.Trace[:min(length, len(t.Trace))]
 	}
 	return short
 }

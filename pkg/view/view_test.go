@@ -194,11 +194,11 @@ func TestUseColor(t *testing.T) {
 
 func TestPrefixes(t *testing.T) {
 	var tasks []*tree.Task
-	for _, id := range []string{"0193a5e1c0007a1b8c2d3e4f5a6b7c8d", "0193a5e1c0107a1b8c2d3e4f5a6b7c8d", "0193a5e1c0007a1b8c2d3e4f5a6b7c8d", "ff"} {
+	for _, id := range []string{"0193a5e1c0007a1b8c2d3e4f5a6b7c8d", "0193a5e1c0007a1b8d2d3e4f5a6b7c8d", "0193a5e1c0007a1b8c2d3e4f5a6b7c8d", "ff"} {
 		tasks = append(tasks, &tree.Task{Trace: id})
 	}
 	got := strings.Join(Prefixes(tasks), " ")
-	if want := "0193a5e1c00 0193a5e1c01 0193a5e1c00 ff"; got != want {
+	if want := "0193a5e1c0007a1b8c 0193a5e1c0007a1b8d 0193a5e1c0007a1b8c ff"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

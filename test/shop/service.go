@@ -19,7 +19,7 @@ import (
 
 // A service is what each process of the shop has: its loggers, its book and the services it calls.
 type service struct {
-	d        *dlog.Logger
+	d        *dlog.Client
 	book     *ledger
 	client   *http.Client
 	upstream map[string]string

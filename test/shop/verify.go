@@ -275,14 +275,21 @@ func walk(n treeNode, visit func(treeNode)) {
 	}
 }
 
-// deepestFailed follows the last failed or panicked child down, as a reader of the tree would.
-func deepestFailed(n treeNode) treeNode {
-	for i := len(n.Children) - 1; i >= 0; i-- {
-		if c := n.Children[i]; c.Outcome == "failed" || c.Outcome == "panicked" {
-			return deepestFailed(c)
+// deepestFailed returns the deepest task that failed or panicked: the cause as dlog means it.
+func deepestFailed(root treeNode) treeNode {
+	var deepest treeNode
+	most := -1
+	var descend func(n treeNode, depth int)
+	descend = func(n treeNode, depth int) {
+		if (n.Outcome == "failed" || n.Outcome == "panicked") && depth > most {
+			deepest, most = n, depth
+		}
+		for _, c := range n.Children {
+			descend(c, depth+1)
 		}
 	}
-	return n
+	descend(root, 0)
+	return deepest
 }
 
 func deref(s *string) string {
