@@ -123,6 +123,9 @@ func TestEqualities(t *testing.T) {
 
 // Matching does not allocate, whatever the condition.
 func TestMatchAllocatesNothing(t *testing.T) {
+	if raced {
+		t.Skip("allocations are not counted under the race detector")
+	}
 	f := func(text, subj string) {
 		t.Helper()
 		var b cond.Binder
@@ -146,6 +149,9 @@ func TestMatchAllocatesNothing(t *testing.T) {
 }
 
 func TestWhereAllocatesNothing(t *testing.T) {
+	if raced {
+		t.Skip("allocations are not counted under the race detector")
+	}
 	w, err := cond.ParseWhere([]string{"level>=info", "service=checkout", "user.id=u1", "message~^GET"})
 	if err != nil {
 		t.Fatal(err)

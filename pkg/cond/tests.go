@@ -123,7 +123,7 @@ func (n number) text() string {
 	return strconv.FormatFloat(n.f, 'g', -1, 64)
 }
 
-func isInteger(raw []byte) bool { return bytes.IndexAny(raw, ".eE") < 0 }
+func isInteger(raw []byte) bool { return !bytes.ContainsAny(raw, ".eE") }
 
 // order is one of < <= > >=.
 type order string

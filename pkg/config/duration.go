@@ -22,8 +22,14 @@ type durationUnit struct {
 // durationUnits from the largest down; where one begins with another the longer
 // stands where the loop in nextUnit meets it first.
 var durationUnits = []durationUnit{
-	{"d", Day}, {"h", time.Hour}, {"ms", time.Millisecond}, {"m", time.Minute}, {"s", time.Second},
-	{"us", time.Microsecond}, {"µs", time.Microsecond}, {"ns", time.Nanosecond},
+	{"d", Day},
+	{"h", time.Hour},
+	{"ms", time.Millisecond},
+	{"m", time.Minute},
+	{"s", time.Second},
+	{"us", time.Microsecond},
+	{"µs", time.Microsecond},
+	{"ns", time.Nanosecond},
 }
 
 // ParseDuration reads a duration: one or more numbers, each with a unit of d, h,
