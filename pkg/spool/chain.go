@@ -38,10 +38,10 @@ type chain struct {
 	room      chan struct{} // tells the one who waits for room that there is some
 
 	mu        sync.Mutex
-	closed    bool       // to producers
-	shut      bool       // Close was called
-	segs      []*segment // live, by index
-	spare     *block
+	closed    bool          // to producers
+	shut      bool          // Close was called
+	segs      []*segment    // live, by index
+	spares    []*block      // empty ones, at most maxSpares
 	preparing chan struct{} // not nil while prepare runs; closed at its end
 	retry     time.Time     // no allocation before, after one failed
 	work      sync.WaitGroup
@@ -71,6 +71,9 @@ func classOf(level entry.Level, task bool) class {
 	}
 	return high
 }
+
+// maxSpares is how many acked blocks wait to be used again. With two a queue whose sender keeps up makes no new ones.
+const maxSpares = 2
 
 // retryAfter is the pause after the file system had no room for a segment.
 const retryAfter = 200 * time.Millisecond
@@ -167,7 +170,11 @@ func (c *chain) try(g *segment, subject string, level entry.Level, task bool, ma
 		g.seal(s-uint64(need)-oneFrame, c.size)
 		return Frame{}, atEnd
 	}
-	return g.fill(int(s&offsetMask)-int(need), g.base+s>>stateBits-1, subject, level, task, max), enough
+	off := int64(s&offsetMask) - need
+	if half := size / 2; off < half && off+need >= half {
+		c.prepareNext()
+	}
+	return g.fill(int(off), g.base+s>>stateBits-1, subject, level, task, max), enough
 }
 
 // seal notes where the frames of g end. Of all reservations beyond the end exactly one began within the segment, and only that
@@ -185,7 +192,7 @@ func (c *chain) advance(g *segment) (Reason, bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.preparing != nil && c.spare == nil && c.cur.Load() == g {
+	for c.preparing != nil && len(c.spares) == 0 && c.cur.Load() == g {
 		done := c.preparing
 		c.mu.Unlock()
 		<-done
@@ -210,8 +217,9 @@ func (c *chain) advance(g *segment) (Reason, bool) {
 
 // takeBlock returns the spare block or a new one. mu is held.
 func (c *chain) takeBlock() (*block, Reason) {
-	if b := c.spare; b != nil {
-		c.spare = nil
+	if n := len(c.spares); n > 0 {
+		b := c.spares[n-1]
+		c.spares = c.spares[:n-1]
 		return b, 0
 	}
 	if len(c.segs) >= c.most {
@@ -246,14 +254,21 @@ func (c *chain) install(b *block, index uint32, base uint64) error {
 	c.sealed.Store(int64(len(c.segs)) * int64(c.size))
 	c.segs = append(c.segs, g)
 	c.cur.Store(g)
-	if c.spare == nil && c.preparing == nil && len(c.segs) < c.most {
-		c.preparing = make(chan struct{})
-		c.work.Go(c.prepare)
-	}
 	return nil
 }
 
-// prepare makes the next segment before it is needed. Close waits for it.
+// prepareNext sees to a block for the next segment. It is called when half of the last one is used: by then the one before may
+// be acked, and its block is the one.
+func (c *chain) prepareNext() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.spares) == 0 && c.preparing == nil && !c.closed && len(c.segs) < c.most && time.Now().After(c.retry) {
+		c.preparing = make(chan struct{})
+		c.work.Go(c.prepare)
+	}
+}
+
+// prepare makes a block. Close waits for it.
 func (c *chain) prepare() {
 	b, err := c.store.alloc(c.size)
 	c.mu.Lock()
@@ -270,11 +285,11 @@ func (c *chain) prepare() {
 
 // keepSpare takes a block for the next segment, and removes it where none is wanted. mu is held.
 func (c *chain) keepSpare(b *block) {
-	if c.closed || c.spare != nil {
+	if c.closed || len(c.spares) >= maxSpares || len(c.segs)+len(c.spares) >= c.most {
 		c.store.remove(b, false)
 		return
 	}
-	c.spare = b
+	c.spares = append(c.spares, b)
 	c.short.Store(false)
 	c.setLimits(int64(c.most) * int64(c.size))
 }
@@ -282,12 +297,7 @@ func (c *chain) keepSpare(b *block) {
 // findRoom looks for room after the disk was full: another try is due, or all that g holds is acked and its block can serve
 // again.
 func (c *chain) findRoom(g *segment) bool {
-	c.mu.Lock()
-	if c.spare == nil && c.preparing == nil && !c.closed && len(c.segs) < c.most && time.Now().After(c.retry) {
-		c.preparing = make(chan struct{})
-		c.work.Go(c.prepare)
-	}
-	c.mu.Unlock()
+	c.prepareNext()
 	if !c.rmu.TryLock() {
 		return false
 	}

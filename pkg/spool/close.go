@@ -101,10 +101,10 @@ func (c *chain) Close() error {
 			c.store.release(s.block, keep)
 		}
 	}
-	if c.spare != nil {
-		c.store.remove(c.spare, false)
+	for _, b := range c.spares {
+		c.store.remove(b, false)
 	}
-	c.segs, c.spare = nil, nil
+	c.segs, c.spares = nil, nil
 	c.journal.close()
 	if c.atClose == nil {
 		return nil

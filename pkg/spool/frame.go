@@ -29,6 +29,7 @@ const (
 	flagHole      = 1 << 30
 	flagAcked     = 1 << 29
 	flagForsaken  = 1 << 27 // a hole that its producer does not know of yet
+	flagClaimed   = 1 << 26 // un-committed, and its producer is about to commit it: it is not given up
 	flagTaken     = 1 << 28 // tells the head of an empty reservation from zero bytes
 	lengthMask    = 1<<24 - 1
 

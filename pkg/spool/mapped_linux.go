@@ -79,7 +79,11 @@ func (m *mappedFiles) stamp(b *block, h header) error {
 	return nil
 }
 
-func (m *mappedFiles) commit(b *block, _, _ int) error {
+func (m *mappedFiles) commit(g *segment, off, _ int, head uint64) error {
+	b := g.block
+	b.writing.Add(1)
+	defer b.writing.Add(-1)
+	storeHead(g.mem, off, head)
 	return b.sync.wait(func() error { return unix.Msync(b.mem, unix.MS_SYNC) })
 }
 

@@ -60,15 +60,15 @@ func alignedBytes(size int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)
 }
 
-func (heapStore) alloc(size int) (*block, error) { return newHeapBlock(size), nil }
-func (heapStore) stamp(*block, header) error     { return nil }
-func (heapStore) commit(*block, int, int) error  { return nil }
-func (heapStore) ack(*segment, int)              {}
-func (heapStore) remove(*block, bool)            {}
-func (heapStore) idle(*segment) bool             { return false }
-func (heapStore) load(*segment) error            { return nil }
-func (heapStore) release(*block, bool)           {}
-func (heapStore) reuse(b *block, used int) bool  { clear(b.mem[:used]); return true }
+func (heapStore) alloc(size int) (*block, error)          { return newHeapBlock(size), nil }
+func (heapStore) stamp(*block, header) error              { return nil }
+func (heapStore) commit(*segment, int, int, uint64) error { return nil }
+func (heapStore) ack(*segment, int)                       {}
+func (heapStore) remove(*block, bool)                     {}
+func (heapStore) idle(*segment) bool                      { return false }
+func (heapStore) load(*segment) error                     { return nil }
+func (heapStore) release(*block, bool)                    {}
+func (heapStore) reuse(b *block, used int) bool           { clear(b.mem[:used]); return true }
 
 // noJournal is the journal of a queue that nobody can read after its process.
 type noJournal struct{}

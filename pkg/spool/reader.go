@@ -159,8 +159,8 @@ func (c *chain) look(g *segment) (view, sight) {
 
 // forsake gives up a frame that was un-committed for too long. Its producer sees that when it comes back (segment.late).
 func (c *chain) forsake(g *segment, head uint64) bool {
-	if head == 0 {
-		return false // its length is not known
+	if head == 0 || head&flagClaimed != 0 {
+		return false // its length is not known, or a slow disk is at work
 	}
 	now := time.Now()
 	if at := g.place(c.off); c.stuck != at {
@@ -228,7 +228,7 @@ func (c *chain) settle(g *segment) {
 		before--
 	}
 	c.sealed.Store(int64(before) * int64(c.size))
-	want := !c.closed && c.spare == nil && c.preparing == nil
+	want := !c.closed && len(c.spares) < maxSpares
 	c.mu.Unlock()
 	c.free(g, want)
 	select {

@@ -20,7 +20,7 @@ type block struct {
 	nonce   uint32
 	sync    groupSync
 	written bool         // commits go through store.commit
-	writing atomic.Int32 // where written: producers between the commit in memory and the end of their write to the file
+	writing atomic.Int32 // commits that may still look at mem
 }
 
 // store makes, keeps and removes blocks. Its methods are called by one goroutine at a time for one block, commit excepted.
@@ -29,8 +29,9 @@ type store interface {
 	alloc(size int) (*block, error)
 	// stamp writes the header that makes a block a segment of the queue.
 	stamp(b *block, h header) error
-	// commit makes the n bytes at off as durable as the store is; they are final in memory.
-	commit(b *block, off, n int) error
+	// commit stores the head of a frame that its producer has claimed. When it returns, the n bytes at off are as durable as
+	// the store is. It is called where block.written says so, by many goroutines.
+	commit(g *segment, off, n int, head uint64) error
 	// ack notes in the file that the frame at off is acked.
 	ack(g *segment, off int)
 	// reuse makes an acked block like a new one; false: it removed it instead.
@@ -120,24 +121,20 @@ func (g *segment) CommitFrame(f Frame, n int) {
 		storeHead(g.mem, off+step(used), holeHead(g.nonce, gap))
 	}
 	done := uint64(checksum(g.nonce, g.mem, off, used))<<32 | flagCommitted | flagTaken | uint64(used)
+	next := done
 	if g.block.written {
-		g.block.writing.Add(1)
-		defer g.block.writing.Add(-1)
+		next = mark(g.nonce, uint32(head)|flagClaimed)
 	}
-	if !swapHead(g.mem, off, head, done) {
+	if !swapHead(g.mem, off, head, next) {
 		g.late(f, loadHead(g.mem, off), n)
 		return
 	}
 	if g.block.written {
-		g.save(off, step(reserved))
+		if err := g.chain.store.commit(g, off, min(step(used)+align, step(reserved)), done); err != nil {
+			g.chain.unsaved.Add(1)
+		}
 	}
 	g.chain.committed(metaLevel(meta), metaTask(meta))
-}
-
-func (g *segment) save(off, n int) {
-	if err := g.chain.store.commit(g.block, off, n); err != nil {
-		g.chain.unsaved.Add(1)
-	}
 }
 
 // AbandonFrame implements Committer.

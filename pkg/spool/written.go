@@ -61,14 +61,24 @@ func (w *writtenFiles) stamp(b *block, h header) error {
 	return err
 }
 
-func (w *writtenFiles) commit(b *block, off, n int) error {
-	if _, err := b.file.WriteAt(b.mem[off:off+n], int64(off)); err != nil {
+// frames are buffers for commit.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
+// commit writes the frame before it commits it in memory: what the reader sees and gets acked is not written any more.
+func (w *writtenFiles) commit(g *segment, off, n int, head uint64) error {
+	defer storeHead(g.mem, off, head)
+	buf, _ := frames.Get().(*[]byte)
+	defer frames.Put(buf)
+	*buf = binary.LittleEndian.AppendUint64((*buf)[:0], head)
+	*buf = append(*buf, g.mem[off+8:off+n]...)
+	file := g.block.file
+	if _, err := file.WriteAt(*buf, int64(off)); err != nil {
 		return err
 	}
 	if !w.fsync {
 		return nil
 	}
-	return b.sync.wait(b.file.Sync)
+	return g.block.sync.wait(file.Sync)
 }
 
 func (w *writtenFiles) ack(g *segment, off int) {
@@ -76,7 +86,7 @@ func (w *writtenFiles) ack(g *segment, off int) {
 	head := loadHead(g.mem, off) | flagAcked
 	binary.LittleEndian.PutUint64(b[:], head)
 	if w.adopted {
-		storeHead(g.mem, off, head) // otherwise the producer may still be writing the frame to its file
+		storeHead(g.mem, off, head) // a look of recovery may come to it later
 	}
 	// Where this fails the entry is sent once more after a restart, as one that may have been stored.
 	_, _ = g.block.file.WriteAt(b[:], int64(off))
