@@ -3,6 +3,7 @@ package structure
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -115,8 +116,19 @@ func appendField(dst []byte, f *Field) []byte {
 	return appendAsZerolog(dst, f)
 }
 
-// appendAsZerolog has zerolog write the value, so that its settings (units, formats, marshalers) hold for fields of tasks too.
-func appendAsZerolog(dst []byte, f *Field) []byte {
+// appendAsZerolog has zerolog write the value, so that its settings (units, formats, marshalers) hold for fields of tasks too. A method of the
+// value that panics costs the value, not the entry.
+func appendAsZerolog(dst []byte, f *Field) (out []byte) {
+	defer func() {
+		if v := recover(); v == nil {
+			return
+		}
+		text := fmt.Sprintf("cannot encode %T: a method of it panicked", f.any)
+		if err, ok := f.any.(error); ok {
+			text = errorText(err)
+		}
+		out = entry.AppendString(dst, text)
+	}()
 	var line bytes.Buffer
 	l := zerolog.New(&line)
 	const key = "v"

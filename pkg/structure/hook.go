@@ -332,7 +332,10 @@ func (m *marks) follow(dst, line []byte) (*Task, []byte) {
 }
 
 // Write implements [io.Writer], for lines whose level is not told apart.
-func (w *markWriter) Write(line []byte) (int, error) { return w.WriteLevel(levelIn(line), line) }
+func (w *markWriter) Write(line []byte) (int, error) {
+	_, _ = w.WriteLevel(levelIn(line), objectOf(line))
+	return len(line), nil
+}
 
 // Close implements [io.Closer].
 func (w *markWriter) Close() error {

@@ -289,7 +289,10 @@ func (w *boundWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) 
 }
 
 // Write implements [io.Writer], for lines whose level is not told apart.
-func (w *boundWriter) Write(line []byte) (int, error) { return w.WriteLevel(levelIn(line), line) }
+func (w *boundWriter) Write(line []byte) (int, error) {
+	_, _ = w.WriteLevel(levelIn(line), objectOf(line))
+	return len(line), nil
+}
 
 // Close implements [io.Closer]: zerolog's Fatal calls it before the program ends. The writer stays usable.
 func (w *boundWriter) Close() error {

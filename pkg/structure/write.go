@@ -247,21 +247,30 @@ func levelOf(l zerolog.Level) entry.Level {
 	return entry.Level(l)
 }
 
-// bodyOf returns a line without its closing brace and what follows. A line that is no object becomes the message of one.
+// bodyOf returns a line without its closing brace and what follows. A line that is no object becomes the message of one. It looks at both
+// ends only: what zerolog wrote is an object.
 func bodyOf(line []byte) []byte {
 	if n := len(line); n >= 3 && line[n-1] == '\n' && line[n-2] == '}' && line[0] == '{' {
 		return line[:n-2]
 	}
 	trimmed := bytes.TrimSpace(line)
 	if n := len(trimmed); n >= 2 && trimmed[0] == '{' && trimmed[n-1] == '}' {
-		if body := bytes.TrimRight(trimmed[:n-1], " \t\r\n"); len(body) == 1 || body[len(body)-1] != ',' {
-			return body
-		}
+		return bytes.TrimRight(trimmed[:n-1], " \t\r\n")
 	}
-	b := append([]byte{'{'}, '"')
-	b = append(b, zerolog.MessageFieldName...)
-	b = append(b, '"', ':')
-	return entry.AppendString(b, string(trimmed))
+	return messageBody(trimmed)
+}
+
+func messageBody(text []byte) []byte {
+	b := entry.AppendString([]byte{'{'}, zerolog.MessageFieldName)
+	return entry.AppendString(append(b, ':'), string(text))
+}
+
+// objectOf returns a line of unknown origin if it is one JSON object, else an object whose message it is.
+func objectOf(line []byte) []byte {
+	if entry.Valid(line) == nil {
+		return line
+	}
+	return append(messageBody(bytes.TrimSpace(line)), "}\n"...)
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
