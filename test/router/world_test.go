@@ -157,10 +157,15 @@ func write(t *testing.T, toml string) string {
 		toml += fmt.Sprintf("\n[server]\nlisten = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\ndata = %q\n", filepath.Join(dir, "data"))
 	}
 	path := filepath.Join(dir, "router.toml")
-	if err := os.WriteFile(path, []byte(toml), 0o600); err != nil {
+	writeFile(t, path, toml)
+	return path
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 // client is a connection of an application or a reader.
