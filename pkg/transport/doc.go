@@ -17,8 +17,9 @@
 // if it has the first copy. At most one copy of a pack ever travels without
 // Dlog-Again: 1. The first publish has no mark; a resend has it unless the server itself
 // said of every copy before that it did not store it, and always when half of the
-// duplicate window (20 s) has passed since the first publish. So readers that look up
-// the identities of marked packs see nothing twice, however long a copy was on its way.
+// duplicate window (20 s) has passed since the first publish; all that a dead process
+// left (Adopt) has it. So readers that look up the identities of marked packs see
+// nothing twice, however long a copy was on its way.
 //
 // One pack per subject is in flight, so the order of a process's entries of one subject
 // holds up to the stream; 4 MiB in all.

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/dlog-fabric/dlog/pkg/entry"
+	"github.com/dlog-fabric/dlog/pkg/spool"
 )
 
 // never is a time that does not come.
@@ -174,30 +175,38 @@ func (s *sender) gather() {
 				src.dry = true
 				break
 			}
-			s.took++
-			src.read++
-			src.held++
-			k := classOf(it.Level, it.Task)
-			s.urgent = s.urgent || k == urgent
-			sj := s.lastSubj
-			if sj == nil || sj.src != src || sj.name != it.Subject {
-				src.forget()
-				sj = src.subject(it.Subject, k)
-				s.lastSubj = sj
-			}
-			i := s.refs.add(it, src.read)
-			if sj.last != 0 {
-				s.refs.all[sj.last].next = i
-			} else {
-				sj.first = i
-			}
-			sj.last = i
-			sj.bytes += len(it.Line)
-			s.gathered += int64(len(it.Line))
-			s.weigh(sj)
-			s.enlist(sj)
+			s.keep(src, it)
 		}
 	}
+}
+
+// keep puts an entry behind those of its subject.
+func (s *sender) keep(src *source, it spool.Item) {
+	s.took++
+	src.read++
+	src.held++
+	k := classOf(it.Level, it.Task)
+	s.urgent = s.urgent || k == urgent
+	sj := s.lastSubj
+	if sj == nil || sj.src != src || sj.name != it.Subject {
+		src.forget()
+		sj = src.subject(it.Subject, k)
+		s.lastSubj = sj
+	}
+	if !sj.ready {
+		sj.class = max(sj.class, k) // made by a pack of an earlier run, it knew no level
+	}
+	i := s.refs.add(it, src.read)
+	if sj.last != 0 {
+		s.refs.all[sj.last].next = i
+	} else {
+		sj.first = i
+	}
+	sj.last = i
+	sj.bytes += len(it.Line)
+	s.gathered += int64(len(it.Line))
+	s.weigh(sj)
+	s.enlist(sj)
 }
 
 // enlist puts a subject that has something to send, and nothing in flight, in line.

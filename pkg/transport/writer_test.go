@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -147,13 +148,19 @@ func BenchmarkWriter(b *testing.B) {
 	}
 }
 
+// A program that wants the transport alone: any logger's lines go to NATS.
 func ExampleTransport_Writer() {
-	t, err := Open(Config{URL: "nats://127.0.0.1:4222", Report: func(string) {}})
+	t, err := Open(Config{URL: "nats://127.0.0.1:4222"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	logger := zerolog.New(t.Writer("checkout")).With().Timestamp().Logger()
 	logger.Info().Int("n", 3).Msg("reserved")
-	// Output:
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := t.Close(ctx); err != nil {
+		fmt.Println(err) // says how many entries stay, and why
+	}
 }
