@@ -1,6 +1,7 @@
 package dlog
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,12 +85,27 @@ func (a *also) Write(line []byte) (int, error) {
 	return a.w.Write(line)
 }
 
-// newConsole renders lines for people. The dlog key is not shown, but starts and ends of tasks are marked as such.
+// console renders lines for people. The dlog key is not shown, but starts and ends of tasks are marked as such; what the process says about itself
+// is left out.
+type console struct{ w zerolog.ConsoleWriter }
+
 func newConsole(w io.Writer, color bool) io.Writer {
-	return zerolog.ConsoleWriter{
+	return &console{zerolog.ConsoleWriter{
 		Out: w, NoColor: !color, TimeFormat: "15:04:05.000", FieldsExclude: []string{entry.Key}, FormatPrepare: prepareConsole,
-	}
+	}}
 }
+
+// Write implements [io.Writer].
+func (c *console) Write(line []byte) (int, error) {
+	for _, event := range processEvents {
+		if bytes.Contains(line, event) {
+			return len(line), nil
+		}
+	}
+	return c.w.Write(line)
+}
+
+var processEvents = [][]byte{[]byte(`,"event":"birth"`), []byte(`,"event":"beat"`), []byte(`,"event":"death"`)}
 
 // prepareConsole turns the message of a task entry into what happened, and makes control characters harmless.
 func prepareConsole(line map[string]any) error {

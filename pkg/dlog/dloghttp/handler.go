@@ -146,7 +146,9 @@ func method(r *http.Request) string {
 type statusError int
 
 // Error implements error.
-func (s statusError) Error() string { return fmt.Sprintf("status %d %s", int(s), http.StatusText(int(s))) }
+func (s statusError) Error() string {
+	return fmt.Sprintf("status %d %s", int(s), http.StatusText(int(s)))
+}
 
 // verdict says how a request ended whose handler returned.
 func (h *handler) verdict(ctx context.Context, rec *recorder) error {
