@@ -249,6 +249,9 @@ func (p *process) read(o opener) (*Adopted, error) {
 		p.head.close()
 		return nil, err
 	}
+	if f, err := p.root.OpenFile(adoptedFile, os.O_WRONLY|os.O_CREATE, fileMode); err == nil {
+		f.Close() // only Open's sum over the dead misses it otherwise
+	}
 	c.restorePacks(packs)
 	j.takeUp(c.packs)
 	c.closeAppend()
@@ -330,7 +333,30 @@ func (p *process) readFiles(o opener, c *chain, j *journalFiles) (map[int]Pack, 
 		}
 		return a.index == b.index
 	})
+	c.trim()
 	return j.read(o)
+}
+
+// trim gives the unused end of the last segment back to the disk: adopted spools may wait for long.
+func (c *chain) trim() {
+	if len(c.segs) == 0 {
+		return
+	}
+	g := c.segs[len(c.segs)-1]
+	if c.wake(g) != nil {
+		return // Next tells
+	}
+	used := headerSize
+	f := finder{mem: g.mem, nonce: g.nonce, off: headerSize}
+	for v, _, ok := f.next(); ok; v, _, ok = f.next() {
+		used = v.off + step(v.n)
+	}
+	if g.block.file.Truncate(int64(used)) == nil {
+		g.block.size = used
+		g.state.Store(uint64(used))
+		c.torn += f.torn
+	}
+	g.resting = c.store.idle(g)
 }
 
 // addSegment opens one segment. What is no segment was never used, or was being emptied: nothing un-acked is in it.
@@ -348,7 +374,7 @@ func (c *chain) addSegment(o opener, name string) error {
 	if _, err := f.ReadAt(b[:], 0); err != nil {
 		f.Close()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return o.root.Remove(name)
 		}
 		return err
 	}
@@ -356,7 +382,7 @@ func (c *chain) addSegment(o opener, name string) error {
 	if err != nil {
 		f.Close()
 		if errors.Is(err, errNoSegment) {
-			return nil
+			return o.root.Remove(name)
 		}
 		return err
 	}

@@ -126,6 +126,8 @@ func (c *chain) Reserve(subject string, level entry.Level, task bool, max int) (
 			}
 		} else if c.cur.Load() != g || c.short.Load() && c.findRoom(g) {
 			continue // the sum was of two moments, or there is room now
+		} else if c.short.Load() {
+			why = NoDisk
 		}
 		if why != Closed && classOf(level, task) == high && c.await(&deadline) {
 			continue

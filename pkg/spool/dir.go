@@ -21,6 +21,7 @@ import (
 //	head       key, time, counters, birth entry; it is made after the lock was taken, so that a head without a lock is an orphan
 //	journal.N  the packs that are fixed and not acked
 //	N.seg      segments; a header says their order
+//	adopted    empty, made by the first adopter: the process is dead, whoever has the lock
 //
 // The lock decides who may read and write, never the pid.
 const (
@@ -28,6 +29,7 @@ const (
 	headFile    = "head"
 	journalFile = "journal."
 	segmentFile = ".seg"
+	adoptedFile = "adopted"
 
 	headMagic   = "dloghead"
 	headSize    = birthAt + 8 + maxBirth
@@ -201,7 +203,7 @@ func (p *process) remove() error {
 			err = errors.Join(err, p.root.Remove(name))
 		}
 	}
-	err = errors.Join(err, ignoreMissing(p.root.Remove(headFile)))
+	err = errors.Join(err, ignoreMissing(p.root.Remove(headFile)), ignoreMissing(p.root.Remove(adoptedFile)))
 	if removeOpen {
 		err = errors.Join(err, ignoreMissing(p.root.Remove(lockFile)))
 	} else {

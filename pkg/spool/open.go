@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 )
 
+// ErrManyDead says that dead processes left so much in a spool directory that Open adds nothing: a program that crashes again
+// and again while nobody takes its entries away must not fill the disk.
+var ErrManyDead = errors.New("entries of dead processes wait there for a server or dlog-agent")
+
 var errLocked = errors.New("its process lives")
 
 // Open makes the queue of this process in a new directory below Config.Dir; "" is NewMemory. Entries that other processes left
@@ -48,6 +52,9 @@ func openFiles(cfg Config) (*chain, error) {
 	on := diskOf(dir)
 	if on.memory {
 		cfg.Bytes = min(cfg.Bytes, max(memoryLimit()/10, leastSegments*leastSegment))
+	}
+	if dead := bytesOfDead(dir); dead >= cfg.Bytes {
+		return nil, fmt.Errorf("%w: %d MiB, as much as a process may use", ErrManyDead, dead>>20)
 	}
 	p, err := newProcess(dir)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // hasModes: permission bits say who may write. removeOpen: an open file can be removed.
@@ -55,4 +57,10 @@ func syncDir(root *os.Root) error {
 // isNoSpace says whether a disk or a quota is full.
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// mayWrite asks the system whether this process can make files in dir.
+func mayWrite(dir string, _ fs.FileInfo) bool {
+	const writeAndSearch = 2 | 1
+	return unix.Faccessat(unix.AT_FDCWD, dir, writeAndSearch, unix.AT_EACCESS) == nil
 }

@@ -34,3 +34,6 @@ func syncDir(*os.Root) error { return nil }
 
 // isNoSpace says whether a disk is full.
 func isNoSpace(err error) bool { return errors.Is(err, windows.ERROR_DISK_FULL) }
+
+// mayWrite goes by the mode.
+func mayWrite(_ string, st fs.FileInfo) bool { return st.Mode().Perm()&0o200 != 0 }
