@@ -17,8 +17,11 @@ func deadEntry(d delivery, p stream.Pack) Entry {
 	reason, _, _ := strings.Cut(h.Get(stream.HdrReason), ":")
 	b := []byte(`{"level":"error","time":` + quote(p.Time.Format(time.RFC3339Nano)))
 	for _, f := range [...]struct{ key, value string }{
-		{"reason", h.Get(stream.HdrReason)}, {"rule", h.Get(stream.HdrRule)}, {"sink", h.Get(HdrSink)},
-		{"subject", h.Get(stream.HdrSubject)}, {"sequence", h.Get(stream.HdrSeq)},
+		{"reason", h.Get(stream.HdrReason)},
+		{"rule", h.Get(stream.HdrRule)},
+		{"sink", h.Get(HdrSink)},
+		{"subject", h.Get(stream.HdrSubject)},
+		{"sequence", h.Get(stream.HdrSeq)},
 	} {
 		if f.value != "" {
 			b = fmt.Appendf(b, `,"%s":%s`, f.key, quote(f.value))

@@ -3,7 +3,6 @@ package sink
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/dlog-fabric/dlog/pkg/entry"
@@ -25,7 +24,7 @@ type gap struct {
 	at          time.Time // the store time of the first message behind it
 	first, last uint64    // the sequences that are not there
 	entries     uint64
-	exact       bool // entries is known
+	exact       bool // entries is the number, not only a lower bound
 }
 
 // subject is where a task entry without a path of this service would stand.
@@ -44,9 +43,13 @@ func (g gap) expired() []byte {
 	messages := g.last - g.first + 1
 	what := plural(messages, "message", "messages")
 	fields := `"stream":` + quote(g.stream) + fmt.Sprintf(`,"first":%d,"last":%d,"messages":%d`, g.first, g.last, messages)
-	if g.exact {
+	switch {
+	case g.exact:
 		what += " (" + plural(g.entries, "entry", "entries") + ")"
 		fields += fmt.Sprintf(`,"entries":%d`, g.entries)
+	case g.entries > 0:
+		what += " (at least " + plural(g.entries, "entry", "entries") + ")"
+		fields += fmt.Sprintf(`,"entries_at_least":%d`, g.entries)
 	}
 	return g.line(fields, what+" of stream "+g.stream+" expired before this sink stored them", "expired")
 }
@@ -77,13 +80,3 @@ func plural(n uint64, one, many string) string {
 }
 
 func quote(s string) string { return string(entry.AppendString(nil, s)) }
-
-// parseTotal reads Dlog-Total: the router's name and its running count for the stream, this pack included.
-func parseTotal(s string) (router string, n uint64, ok bool) {
-	router, digits, found := strings.Cut(s, " ")
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if !found || router == "" || err != nil {
-		return "", 0, false
-	}
-	return router, n, true
-}

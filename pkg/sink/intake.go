@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,38 @@ type intake struct {
 	again    uint64    // messages up to this one may have been delivered before
 	note     string    // why a new epoch began, until its record is made
 
+	counts counts
+	open   *openGap // the last gap of the batch
+
 	filtered uint64
+}
+
+// start sets the position that the first delivery follows.
+func (in *intake) start(at Committed) {
+	in.at = at
+	in.counts = counts{whole: at.Whole || at.Seq == 0 && at.Epoch == 0, by: maps.Clone(at.Counts)}
+}
+
+// finish completes the entries of a batch and returns the position behind them.
+func (in *intake) finish(entries []Entry) Committed {
+	in.settle(entries)
+	to := in.at
+	to.Whole, to.Counts = in.counts.whole, in.counts.snapshot()
+	return to
+}
+
+// settle writes the record of the last gap, now that packs behind it have been counted.
+func (in *intake) settle(entries []Entry) {
+	g := in.open
+	if g == nil {
+		return
+	}
+	in.open = nil
+	if now := in.counts.missing(); now > g.missing {
+		g.entries = now - g.missing
+	}
+	g.exact = !g.doubt && len(g.unheard) == 0
+	entries[g.entry].Line = g.expired()
 }
 
 // take appends the entries of one delivery. Where the stream skips messages a gap record comes first. It returns errJump where the
@@ -69,17 +101,26 @@ func (in *intake) take(ctx context.Context, to []Entry, d delivery) ([]Entry, er
 			return to, err
 		}
 	}
+	open := in.open
 	to = in.missing(to, next, p)
-	router, total, _ := parseTotal(p.Total)
-	begun := in.at
-	in.at = Committed{Seq: p.Seq, Time: p.Time, Epoch: begun.Epoch, Since: begun.Since, Totals: begun.Totals}.withTotal(router, total)
 	switch {
 	case in.spec.Stream == streamDead:
-		return in.keep(to, deadEntry(d, p)), nil
+		to, err = in.keep(to, deadEntry(d, p)), nil
 	case err != nil:
-		return to, in.deadPack(ctx, d, p, err)
+		err = in.deadPack(ctx, d, p, err)
+	default:
+		to, err = in.lines(ctx, to, p, skip)
 	}
-	return in.lines(ctx, to, p, skip)
+	if err != nil {
+		in.open = open
+		return to, err
+	}
+	in.at = Committed{Seq: p.Seq, Time: p.Time, Epoch: in.at.Epoch, Since: in.at.Since}
+	known := in.counts.add(p)
+	if in.open != nil {
+		in.open.add(p, known)
+	}
+	return to, nil
 }
 
 // gone checks that nothing from next to seq is there any more: it may also be that another client has reset the consumer.
@@ -112,26 +153,13 @@ func (in *intake) missing(to []Entry, next uint64, p stream.Pack) []Entry {
 		in.note = ""
 	}
 	if p.Seq > next {
-		g.entries, g.exact = in.at.removed(p)
+		in.settle(to)
+		in.counts.whole = in.counts.whole && in.at.Seq > 0
+		in.open = &openGap{gap: g, entry: len(to), missing: in.counts.missing(), unheard: in.counts.recent(in.at.Time), doubt: in.at.Seq == 0}
 		e.Line = g.expired()
 		to = append(to, e)
 	}
 	return to
-}
-
-// removed is how many entries are gone between c and p, from the router's running count. It is exact where one router alone feeds
-// the stream.
-func (c Committed) removed(p stream.Pack) (uint64, bool) {
-	router, total, ok := parseTotal(p.Total)
-	known, seen := c.Totals[router]
-	if !ok || !seen || len(c.Totals) != 1 {
-		return 0, false
-	}
-	before := known + uint64(p.Count)
-	if total < before {
-		return 0, false // the router counts anew
-	}
-	return total - before, true
 }
 
 // lines appends the entries of a pack.

@@ -38,7 +38,9 @@ func lines(n int) stream.Pack {
 }
 
 func testIntake(at Committed) *intake {
-	return &intake{spec: Spec{Name: "s", Namespace: "dlog", Stream: "payments"}, at: at}
+	in := &intake{spec: Spec{Name: "s", Namespace: "dlog", Stream: "payments"}}
+	in.start(at)
+	return in
 }
 
 func take(t *testing.T, in *intake, ds ...delivery) []Entry {
@@ -50,6 +52,7 @@ func take(t *testing.T, in *intake, ds ...delivery) []Entry {
 			t.Fatal(err)
 		}
 	}
+	in.finish(out)
 	return out
 }
 
@@ -85,19 +88,26 @@ func TestIntakePart(t *testing.T) {
 	}
 }
 
+// TestIntakeGap: what is said of a gap behind message 10, before which the router r1 had sent 100 entries, all of them seen.
 func TestIntakeGap(t *testing.T) {
-	total := func(p stream.Pack, s string) stream.Pack { p.Total = s; return p }
-	f := func(known map[string]uint64, p stream.Pack, entries any) {
+	pack := func(n int, total string) stream.Pack { p := lines(n); p.Total = total; return p }
+	f := func(c Committed, entries, atLeast any, packs ...stream.Pack) {
 		t.Helper()
+		c.Seq, c.Time = 10, time.Unix(10, 5)
+		in := testIntake(c)
 		var fd feed
-		in := testIntake(Committed{Seq: 10, Time: time.Unix(10, 5), Totals: known})
-		got := take(t, in, fd.next(25, p))
+		var ds []delivery
+		for i, p := range packs {
+			ds = append(ds, fd.next(uint64(25+i), p))
+		}
+		got := take(t, in, ds...)
 		var rec map[string]any
 		if err := json.Unmarshal(got[0].Line, &rec); err != nil {
 			t.Fatalf("%s: %v", got[0].Line, err)
 		}
-		if len(got) != 3 || !got[0].Gap || rec["level"] != "warn" || rec["first"] != 11.0 || rec["last"] != 24.0 || rec["messages"] != 14.0 || rec["entries"] != entries {
-			t.Errorf("record %s, entries %v, want %v", got[0].Line, rec["entries"], entries)
+		if !got[0].Gap || rec["level"] != "warn" || rec["first"] != 11.0 || rec["last"] != 24.0 || rec["messages"] != 14.0 ||
+			rec["entries"] != entries || rec["entries_at_least"] != atLeast {
+			t.Errorf("record %s, want %v entries, at least %v", got[0].Line, entries, atLeast)
 		}
 		if rec["dlog"].(map[string]any)["event"] != "gap" || got[0].Subject != "dlog.to.payments.dlog-sink.task.-" {
 			t.Errorf("record %s of subject %s", got[0].Line, got[0].Subject)
@@ -106,14 +116,42 @@ func TestIntakeGap(t *testing.T) {
 			t.Errorf("behind the record the position is %v", at)
 		}
 	}
-	f(map[string]uint64{"r1": 100}, total(lines(2), "r1 142"), 40.0)
-	f(map[string]uint64{"r1": 100}, total(lines(2), "r1 102"), 0.0)
-	f(map[string]uint64{"r1": 100}, total(lines(2), "r1 7"), nil)            // the router counts anew
-	f(map[string]uint64{"r1": 100, "r2": 3}, total(lines(2), "r1 142"), nil) // r2 may have lost some too
-	f(map[string]uint64{"r2": 100}, total(lines(2), "r1 142"), nil)
-	f(nil, total(lines(2), "r1 142"), nil)
-	f(map[string]uint64{"r1": 100}, lines(2), nil)
-	f(map[string]uint64{"r1": 100}, total(lines(2), "r1 many"), nil)
+	now, old := time.Unix(9, 0), time.Unix(9, 0).Add(-time.Hour)
+	whole := func(more ...string) Committed {
+		c := Committed{Whole: true, Counts: map[string]Count{"r1": {Total: 100, Seen: 100, At: now}}}
+		for _, r := range more {
+			c.Counts[r] = Count{Total: 7, Seen: 7, At: now}
+		}
+		return c
+	}
+	f(whole(), 40.0, nil, pack(2, "r1 142"))
+	f(whole(), 0.0, nil, pack(2, "r1 102"))
+	f(whole(), 40.0, nil, pack(3, "r1 148"), pack(5, "r1 145"))                         // stored in another order than counted
+	f(whole(), 47.0, nil, pack(2, "r1 142"), pack(3, "r2 10"))                          // another router began in the gap
+	f(whole("r2"), 41.0, nil, pack(2, "r1 142"), pack(3, "r2 11"))                      // two routers
+	f(whole("r2"), nil, 40.0, pack(2, "r1 142"))                                        // r2 may have lost some too
+	f(whole(), nil, 7.0, pack(3, "r2 10"))                                              // r1 was not heard again
+	f(whole(), nil, nil, lines(2))                                                      // nobody counts
+	f(whole(), nil, nil, pack(2, "r1 many"))                                            //
+	f(Committed{}, nil, nil, pack(2, "r1 142"))                                         // nothing known of before
+	f(Committed{Counts: whole().Counts}, nil, 40.0, pack(2, "r1 142"), pack(1, "r2 9")) // r2 may have been there before
+	dead := whole("r2")
+	dead.Counts["r2"] = Count{Total: 7, Seen: 7, At: old}
+	f(dead, 40.0, nil, pack(2, "r1 142")) // r2 ended long ago
+	off := whole()
+	off.Counts["r1"] = Count{Total: 100, Seen: 90, At: now} // ten are missing since an earlier gap
+	f(off, 40.0, nil, pack(2, "r1 142"))
+}
+
+// TestCountsBounded: routers that ended are forgotten.
+func TestCountsBounded(t *testing.T) {
+	c := counts{whole: true}
+	for i := range 3 * maxCounts {
+		c.add(stream.Pack{Total: fmt.Sprintf("r%d 5", i), Count: 5, Time: time.Unix(int64(i), 0)})
+	}
+	if len(c.by) != maxCounts || c.by["r0"] != (Count{}) || c.missing() != 0 {
+		t.Errorf("%d routers are known", len(c.by))
+	}
 }
 
 // TestIntakeFirst: a sink that is younger than the stream's first message is told what it never saw. How many entries that were

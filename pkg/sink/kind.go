@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 )
 
@@ -102,8 +101,10 @@ type Committed struct {
 	// it began, zero for the first.
 	Epoch uint64    `json:"epoch,omitempty"`
 	Since time.Time `json:"since,omitzero"`
-	// Totals are the routers' running counts (Dlog-Total) as last seen, by router, for exact numbers in gap records.
-	Totals map[string]uint64 `json:"totals,omitempty"`
+	// Whole says that nothing of the stream was missing when it was first read, and Counts are the routers' running counts, by
+	// router: both make the numbers in gap records exact.
+	Whole  bool             `json:"whole,omitempty"`
+	Counts map[string]Count `json:"counts,omitempty"`
 
 	// Unknown is returned by kinds that keep no position (a terminal): the consumer's acks decide instead, and what was
 	// written but not acked comes again. Such kinds need not compare Batch.From.
@@ -133,22 +134,6 @@ func (c Committed) next() (seq uint64, skip int) {
 		return c.Seq, c.Part
 	}
 	return c.Seq + 1, 0
-}
-
-// maxTotals bounds Committed.Totals; a stream has one router, seldom a few.
-const maxTotals = 16
-
-func (c Committed) withTotal(router string, n uint64) Committed {
-	if router == "" || c.Totals[router] == n {
-		return c
-	}
-	totals := maps.Clone(c.Totals)
-	if totals == nil || len(totals) >= maxTotals && totals[router] == 0 {
-		totals = map[string]uint64{}
-	}
-	totals[router] = n
-	c.Totals = totals
-	return c
 }
 
 // Batch is what one Commit stores. Its slices are the runner's; a kind that keeps them copies them.

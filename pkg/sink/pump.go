@@ -70,18 +70,19 @@ func (r *Runner) carry(ctx context.Context, in *intake, w *writer, held Committe
 	var entries []Entry
 	var stop error
 	for _, d := range ds {
-		at, n := in.at, len(entries)
+		n := len(entries)
 		if entries, stop = in.take(ctx, entries, d); stop != nil {
-			in.at, entries = at, entries[:n]
+			entries = entries[:n]
 			break
 		}
 		taken++
 	}
+	to := in.finish(entries)
 	r.meter.filtered.Add(float64(in.filtered - before))
 	reached := held
 	var err error
-	if len(entries) > 0 || !in.at.Same(held) {
-		reached, err = r.commit(ctx, w, Batch{From: held, To: in.at, Entries: entries})
+	if len(entries) > 0 || !to.Same(held) {
+		reached, err = r.commit(ctx, w, Batch{From: held, To: to, Entries: entries})
 	}
 	ack(ds[:taken], reached)
 	return reached, errors.Join(err, stop)

@@ -200,7 +200,7 @@ func (r *reader) status(code, text string) error {
 }
 
 // errReconnected says that the connection was lost and is there again.
-var errReconnected = fmt.Errorf("%w: connected anew", errJump)
+var errReconnected = errors.New("the connection was lost for a while")
 
 // errNoConsumer says that nobody answers for the consumer: it was deleted, or its server is not up yet.
 var errNoConsumer = errors.New("pull: no consumer answers")

@@ -144,7 +144,7 @@ func (r *Runner) judge(err error, attempt *int) time.Duration {
 		r.eager = false
 		r.meter.set(Standby, err.Error())
 		return inUsePause
-	case errors.Is(err, errJump), errors.Is(err, ErrConflict), errors.Is(err, errLost):
+	case errors.Is(err, errJump), errors.Is(err, errReconnected), errors.Is(err, ErrConflict), errors.Is(err, errLost):
 		r.cfg.Log.Info().Str("sink", r.cfg.Name).Msg("beginning anew at what is committed: " + err.Error())
 		r.eager = !errors.Is(err, errLost)
 		*attempt++
@@ -289,8 +289,9 @@ func (r *Runner) begin(ctx context.Context, held *Committed) (*intake, error) {
 	if held.Unknown {
 		*held = r.remembered(info)
 	}
-	in := &intake{spec: r.cfg.Spec, where: r.cfg.Filter, dead: &r.dead, at: *held, again: info.Delivered.Stream}
+	in := &intake{spec: r.cfg.Spec, where: r.cfg.Filter, dead: &r.dead, again: info.Delivered.Stream}
 	if held.Unknown {
+		in.start(*held)
 		in.reset = held.Seq + 1
 		return in, nil
 	}
@@ -302,7 +303,8 @@ func (r *Runner) begin(ctx context.Context, held *Committed) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.at, in.reset, in.note, in.messages = p.at, p.next, p.why, st
+	in.start(p.at)
+	in.reset, in.note, in.messages = p.next, p.why, st
 	if p.why != "" {
 		r.cfg.Log.Warn().Str("sink", r.cfg.Name).Uint64("committed", held.Seq).Uint64("next", p.next).
 			Msg("stream " + r.src.stream + " was " + p.why + ": going on with what was stored later")

@@ -18,9 +18,9 @@ type source struct {
 	consumer string
 }
 
-// consumerConfig is the durable of a sink. Acks are explicit: an AckAll after a takeover would also ack what the dead client held
+// ConsumerConfig is the durable of the sink of that name, for whoever makes it on its behalf. Acks are explicit: an AckAll after a takeover would also ack what the dead client held
 // (measured). AckWait only matters where nobody resets the consumer; it is longer than a commit should take.
-func consumerConfig(name string) jetstream.ConsumerConfig {
+func ConsumerConfig(name string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: name, Description: "dlog sink " + name,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
@@ -53,7 +53,7 @@ func (s *source) attach(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, fmt.Errorf("look for consumer %s of stream %s: %w", s.consumer, s.stream, err)
 	}
-	c, err = s.js.CreateConsumer(ctx, s.stream, consumerConfig(s.consumer))
+	c, err = s.js.CreateConsumer(ctx, s.stream, ConsumerConfig(s.consumer))
 	switch {
 	case err == nil:
 		return c.CachedInfo(), nil
@@ -67,7 +67,7 @@ func (s *source) attach(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 
 // checkConsumer refuses a durable that somebody else made for something else: none of its settings is changed.
 func checkConsumer(c jetstream.ConsumerConfig) error {
-	want := consumerConfig(c.Durable)
+	want := ConsumerConfig(c.Durable)
 	differs := func(what string, have, want any) error {
 		return fmt.Errorf("consumer %s exists with %s %v, a sink needs %v: give the sink another name, or delete the consumer", c.Durable, what, have, want)
 	}

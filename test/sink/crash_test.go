@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -32,7 +33,11 @@ func TestKilled(t *testing.T) {
 			}
 		})
 	}
-	for range 10 {
+	rounds := 10
+	if testing.Short() {
+		rounds = 3
+	}
+	for range rounds {
 		before := count(b.file("payments"))
 		child := b.process(config)
 		eventually(t, "the child stores", func() bool { return count(b.file("payments")) > before+200 })
@@ -47,7 +52,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	kill(child)
-	t.Logf("%d entries in %d rounds", len(pay.said), 10)
+	t.Logf("%d entries in %d rounds", len(pay.said), rounds)
 	pay.once(b.file("payments"))
 	shop.once(b.file("shop"))
 }
@@ -185,4 +190,71 @@ func TestMadeAnew(t *testing.T) {
 	if fmt.Sprint(len(gaps)) != "1" || !strings.Contains(gaps[0].Message, "made anew") {
 		t.Errorf("gap records: %+v", gaps)
 	}
+}
+
+// TestOlderDestination: a file that was restored from a backup is filled up again, although all of it was acked long ago.
+func TestOlderDestination(t *testing.T) {
+	b := newBed(t, "payments")
+	s := b.source("payments")
+	path := b.file("payments")
+	s.say(10, 10)
+	g := b.run(b.config("payments"), kinds)
+	eventually(t, "100 lines", func() bool { return count(path) == 100 })
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	backup := map[string][]byte{}
+	for _, name := range []string{path, path + ".state"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backup[name] = data
+	}
+	g = b.run(b.config("payments"), kinds)
+	s.say(10, 10)
+	eventually(t, "200 lines", func() bool { return count(path) == 200 })
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range backup {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.run(b.config("payments"), kinds)
+	eventually(t, "200 lines again", func() bool { return count(path) >= 200 })
+	s.once(path)
+}
+
+// TestTwoProcesses: two processes share a destination; one or the other is killed at random, the server is restarted, and every entry is
+// stored exactly once.
+func TestTwoProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	b := newBed(t, "payments")
+	s := b.source("payments")
+	path, config := b.file("payments"), filepath.Join(b.dir, "payments.toml")
+	if err := os.WriteFile(config, []byte(b.config("payments")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	children := [2]*exec.Cmd{b.process(config), b.process(config)}
+	defer func() { kill(children[0]); kill(children[1]) }()
+	for round := range 8 {
+		before := count(path)
+		s.say(50, 10)
+		eventually(t, "some are stored", func() bool { return count(path) > before })
+		if round == 4 {
+			b.stop()
+			b.start()
+			continue
+		}
+		i := rand.IntN(2)
+		s.say(50, 10)
+		kill(children[i])
+		children[i] = b.process(config)
+	}
+	eventually(t, "all stored", func() bool { return count(path) >= len(s.said) })
+	s.once(path)
 }

@@ -86,14 +86,13 @@ func (b *bed) ensure(spec stream.Spec) {
 
 // source says entries with identities, and keeps the ledger of those that the server has acked.
 type source struct {
-	bed     *bed
-	stream  string
-	proc    task.Process
-	router  string
-	next    uint64 // the next number
-	total   uint64
-	said    map[string]int // by identity; how many different messages held it
-	headers map[string]string
+	bed    *bed
+	stream string
+	proc   task.Process
+	router string
+	next   uint64 // the last number
+	total  uint64
+	said   map[string]int // by identity; how many different messages held it
 }
 
 func (b *bed) source(streamName string) *source {

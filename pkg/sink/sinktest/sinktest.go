@@ -124,7 +124,7 @@ func (s *session) commit(b sink.Batch) {
 func (s *session) want(c sink.Committed, lines ...string) {
 	s.t.Helper()
 	s.open()
-	if !s.held.Same(c) || fmt.Sprint(s.held.Totals) != fmt.Sprint(c.Totals) || !s.held.Since.Equal(c.Since) {
+	if !s.held.Same(c) || s.held.Whole != c.Whole || fmt.Sprint(s.held.Counts) != fmt.Sprint(c.Counts) || !s.held.Since.Equal(c.Since) {
 		s.t.Errorf("the destination says it holds %+v, want %+v", s.held, c)
 	}
 	s.close()
@@ -211,7 +211,8 @@ var positional = []testCase{
 		s.open()
 		s.commit(s.batch(said(1), said(2)))
 		b := s.batch(said(3))
-		b.To.Epoch, b.To.Since, b.To.Totals = 2, stored(99), map[string]uint64{"r1": 7, "r 2": 1 << 60}
+		b.To.Epoch, b.To.Since, b.To.Whole = 2, stored(99), true
+		b.To.Counts = map[string]sink.Count{"r1": {Total: 7, Seen: 6, At: stored(1)}, "r 2": {Total: 1 << 60}}
 		s.commit(b)
 		s.want(b.To, said(1), said(2), said(3))
 	}},
