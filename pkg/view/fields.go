@@ -1,6 +1,7 @@
 package view
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/dlog-fabric/dlog/pkg/entry"
@@ -24,21 +25,68 @@ func eliotFraming(key string) bool {
 	return false
 }
 
-// fields writes the entry's own fields as key=value.
-func (p *pen) fields(e *entry.Entry) {
-	_, dlogs := e.Field(entry.Key)
-	eliot := e.HasMeta && !dlogs
-	var buf [256]byte
-	for key, value := range entry.Members(e.Raw) {
+// fields writes the entry's own fields as key=value, the error first: it is what
+// must not fall victim to the width of the terminal.
+func (p *pen) fields(e *entry.Entry) { p.chosen(e, nil) }
+
+// chosen is fields for those that skip, which may be nil, does not leave out.
+func (p *pen) chosen(e *entry.Entry, skip func(name string, value entry.Value) bool) {
+	for r := first; r <= last; r++ {
+		p.ranked(e, r, skip)
+	}
+}
+
+// ranked writes the fields of one rank.
+func (p *pen) ranked(e *entry.Entry, r rank, skip func(name string, value entry.Value) bool) {
+	for name, value := range ownFields(e) {
 		if p.full {
 			return
 		}
-		name := string(key.Text(buf[:0]))
-		if framing(name) || eliot && eliotFraming(name) || isMessage(e, name, value) {
-			continue
+		if rankOf(e, name) == r && (skip == nil || !skip(name, value)) {
+			p.field(name, value)
 		}
-		p.field(name, value)
 	}
+}
+
+// ownFields are the fields that the program gave the entry, in their order.
+func ownFields(e *entry.Entry) iter.Seq2[string, entry.Value] {
+	_, dlogs := e.Field(entry.Key)
+	eliot := e.HasMeta && !dlogs
+	return func(yield func(string, entry.Value) bool) {
+		var buf [256]byte
+		for key, value := range entry.Members(e.Raw) {
+			name := string(key.Text(buf[:0]))
+			if framing(name) || eliot && eliotFraming(name) || isMessage(e, name, value) {
+				continue
+			}
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// rank says how early on its line a field stands.
+type rank int
+
+const (
+	first rank = iota
+	middle
+	last
+)
+
+// rankOf puts what went wrong first, and last what a request has beside what
+// was asked and answered.
+func rankOf(e *entry.Entry, name string) rank {
+	switch name {
+	case "error", "reason", "exception":
+		return first
+	case "host", "peer", "bytes":
+		if e.HasMeta && e.Meta.Event != "" {
+			return last
+		}
+	}
+	return middle
 }
 
 // isMessage reports whether the field is what was shown as the message, under

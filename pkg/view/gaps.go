@@ -31,5 +31,5 @@ func gapRow(trace string, t *tree.Task, m tree.Missing) []cell {
 	if m.First != m.Last {
 		pos += " … " + string(m.To())
 	}
-	return []cell{{dim, trace}, {none, pos}, {none, count(m.Count())}, {violet, reasonText(m)}, {none, t.Path}}
+	return []cell{{dim, trace}, {none, pos}, {none, count(m.Count())}, {violet, reasonText(m)}, {none, pathText(t.Path)}}
 }

@@ -2,6 +2,7 @@ package view
 
 import (
 	"github.com/dlog-fabric/dlog/pkg/entry"
+	"github.com/dlog-fabric/dlog/pkg/task"
 )
 
 // Line appends an entry on one line: time, level, service, path, message and
@@ -23,15 +24,34 @@ func Line(dst []byte, e *entry.Entry, service string, o Options) []byte {
 	}
 	if e.Meta.Path != "" {
 		p.text(none, " ")
-		p.text(violet, e.Meta.Path)
+		p.text(violet, p.shortPath(e.Meta.Path))
 	}
-	p.message(e)
+	if !frames(e) {
+		p.message(e)
+	}
 	if e.HasMeta && e.Meta.Event == entry.End {
 		p.ending(e)
 	}
 	p.fields(e)
 	p.end()
 	return p.dst
+}
+
+// shortPath is pathText that leaves room for what was said: the first names go.
+func (p *pen) shortPath(path string) string {
+	names := task.SplitPath(path)
+	text := pathText(path)
+	for p.width > 0 && len(names) > 1 && Width(text) > max(p.width/3, 12) {
+		names = names[1:]
+		text = joinNames(append([]string{"…"}, names...))
+	}
+	return text
+}
+
+// frames reports whether the entry is a start or an end, whose message is the
+// name that its path ends in.
+func frames(e *entry.Entry) bool {
+	return (e.Meta.Event == entry.Start || e.Meta.Event == entry.End) && e.Meta.Path != "" && e.Message == task.BaseName(e.Meta.Path)
 }
 
 func (o Options) timeWidth() int {

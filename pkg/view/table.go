@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/dlog-fabric/dlog/pkg/task"
 	"github.com/dlog-fabric/dlog/pkg/tree"
 )
 
@@ -52,9 +53,12 @@ func (o Options) taskRow(t *tree.Task, trace string) []cell {
 	if t.MissingCount() > 0 {
 		missing = cell{violet, count(t.MissingCount())}
 	}
-	cause := ""
+	cause := cell{style: red}
 	if c := t.Cause(); c != nil {
-		cause = c.Error
+		cause.text = c.Error
+	}
+	if t.Outcome == task.Succeeded {
+		cause.style = dim // what went wrong below, and was put up with
 	}
 	format := o.TimeFormat
 	switch {
@@ -69,11 +73,11 @@ func (o Options) taskRow(t *tree.Task, trace string) []cell {
 		{outcomeStyle(t.Outcome), Mark(t.Outcome) + " " + outcomeWord(t)},
 		{none, duration},
 		{dim, trace},
-		{none, t.Path},
+		{none, pathText(t.Path)},
 		{cyan, t.Service},
 		{none, count(uint64(t.Entries))},
 		missing,
-		{red, cause},
+		cause,
 	}
 }
 

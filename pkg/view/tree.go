@@ -37,9 +37,9 @@ const maxIndent = 24
 // entry and a run of absent entries, in the order of their positions, with time
 // and duration before them, and the cause of failure at the end.
 func Tree(w io.Writer, t *tree.Task, o TreeOptions) error {
-	d := &drawing{pen: o.pen(), w: w, o: o, whole: o.All || !o.Errors && t.Entries <= SmallTree}
+	d := &drawing{pen: o.pen(), w: w, o: o, whole: o.All || !o.Errors && t.Entries <= SmallTree, said: said{}}
 	d.title(t)
-	d.task(t, "", "")
+	d.task(t, "", "", false)
 	d.items(t, nil, 0)
 	d.cause(t)
 	d.flush(0)
@@ -53,6 +53,7 @@ type drawing struct {
 	err   error
 	o     TreeOptions
 	whole bool // nothing is folded for its size
+	said  said // what the lines of the tasks around say
 }
 
 // line ends a line and passes on what has gathered.
@@ -107,8 +108,9 @@ func (d *drawing) gutter(at time.Time, duration string) {
 	d.space(2)
 }
 
-// task writes the line of a task; note is what follows the name.
-func (d *drawing) task(t *tree.Task, branch, note string) {
+// task writes the line of a task; note is what follows the name, folded says
+// that nothing of what is below is shown.
+func (d *drawing) task(t *tree.Task, branch, note string, folded bool) {
 	d.gutter(t.Started, Duration(t.Elapsed))
 	d.text(dim, branch)
 	d.text(outcomeStyle(t.Outcome), Mark(t.Outcome)+" ")
@@ -131,12 +133,7 @@ func (d *drawing) task(t *tree.Task, branch, note string) {
 	}
 	d.state(t)
 	d.text(dim, note)
-	switch {
-	case t.End != nil:
-		d.fields(t.End)
-	case t.Start != nil:
-		d.fields(t.Start)
-	}
+	d.taskFields(t, folded)
 	d.line()
 }
 
@@ -180,6 +177,8 @@ func (d *drawing) refused(t *tree.Task) {
 // the length of a position bounds (task.MaxPosition).
 func (d *drawing) items(t *tree.Task, above []string, level int) {
 	rows := d.rows(t)
+	d.said.enter(t)
+	defer d.said.leave(t)
 	for i, r := range rows {
 		if d.err != nil {
 			return
@@ -206,7 +205,7 @@ func (d *drawing) items(t *tree.Task, above []string, level int) {
 func (d *drawing) row(r row, branch string) {
 	switch {
 	case r.task != nil:
-		d.task(r.task, branch, r.note())
+		d.task(r.task, branch, r.note(), r.folded)
 	case r.entry != nil:
 		d.entry(r, branch)
 	case r.hidden > 0:
@@ -230,7 +229,7 @@ func (d *drawing) entry(r row, branch string) {
 		d.text(violet, " conflict at "+e.Meta.Pos+" with process "+e.Meta.Proc)
 	}
 	d.message(e)
-	d.fields(e)
+	d.chosen(e, d.known)
 	d.line()
 }
 
@@ -254,7 +253,7 @@ func (d *drawing) cause(t *tree.Task) {
 	}
 	d.width = 0
 	d.text(alarm, "cause: ")
-	d.text(bold, c.Path)
+	d.text(bold, pathText(c.Path))
 	if c.Service != "" {
 		d.text(none, " ("+c.Service+")")
 	}
@@ -265,23 +264,5 @@ func (d *drawing) cause(t *tree.Task) {
 	d.line()
 	if c.Outcome == task.Panicked {
 		d.stack(c.End)
-	}
-}
-
-// stack writes the first lines of a panic's stack.
-func (d *drawing) stack(end *entry.Entry) {
-	const most = 16
-	lines := strings.Split(strings.TrimSpace(end.Meta.Stack), "\n")
-	for i, line := range lines {
-		if line == "" {
-			continue
-		}
-		if i == most && !d.o.All {
-			d.text(dim, "    … "+many(uint64(len(lines)-most), "line", "lines")+" more")
-			d.line()
-			return
-		}
-		d.text(dim, "    "+strings.ReplaceAll(line, "\t", "    "))
-		d.line()
 	}
 }

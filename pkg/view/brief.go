@@ -1,0 +1,151 @@
+package view
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/dlog-fabric/dlog/pkg/entry"
+	"github.com/dlog-fabric/dlog/pkg/task"
+	"github.com/dlog-fabric/dlog/pkg/tree"
+)
+
+// A line of a tree does not repeat what the lines around it say, unless all is
+// asked for: the order's number stands on the task of the order and not on each
+// entry below, an error that is passed up stands where it came from and on the
+// outermost task.
+
+// said counts the fields that the tasks around a line show, name and value.
+type said map[[2]string]int
+
+// enter adds what the task's line shows to what is known below it.
+func (s said) enter(t *tree.Task) { s.add(t, 1) }
+
+// leave takes it away again.
+func (s said) leave(t *tree.Task) { s.add(t, -1) }
+
+func (s said) add(t *tree.Task, n int) {
+	for _, e := range frame(t) {
+		for name, value := range ownFields(e) {
+			s[[2]string{name, string(value.Raw)}] += n
+		}
+	}
+}
+
+// frame returns the entries whose fields the task's line shows. Of dlog's an end
+// repeats what the start has, of Eliot's it does not.
+func frame(t *tree.Task) []*entry.Entry {
+	switch {
+	case t.Start == nil && t.End == nil:
+		return nil
+	case t.End == nil:
+		return []*entry.Entry{t.Start}
+	case t.Start == nil || t.Proc != "":
+		return []*entry.Entry{t.End}
+	}
+	return []*entry.Entry{t.Start, t.End}
+}
+
+// known reports whether a line around says the same.
+func (d *drawing) known(name string, value entry.Value) bool {
+	return !d.o.All && d.said[[2]string{name, string(value.Raw)}] > 0
+}
+
+// taskFields writes the fields of a task's line. What the outermost task is about
+// comes before its error, which the last line of the tree repeats.
+func (d *drawing) taskFields(t *tree.Task, folded bool) {
+	order := []rank{first, middle, last}
+	if t.Parent() == nil {
+		order = []rank{middle, first, last}
+	}
+	skip := d.brief(t, folded)
+	for _, r := range order {
+		for _, e := range frame(t) {
+			d.ranked(e, r, func(name string, value entry.Value) bool {
+				return skip(name, value) || e != t.End && repeated(t.End, name)
+			})
+		}
+	}
+}
+
+// repeated reports whether the end has the field too, and so the last word.
+func repeated(end *entry.Entry, name string) bool {
+	if end == nil {
+		return false
+	}
+	for key := range ownFields(end) {
+		if key == name {
+			return true
+		}
+	}
+	return false
+}
+
+// brief returns what decides which fields a task's line leaves out.
+func (d *drawing) brief(t *tree.Task, folded bool) func(string, entry.Value) bool {
+	if d.o.All {
+		return func(string, entry.Value) bool { return false }
+	}
+	passedUp := !folded && t.Parent() != nil && passes(t) || t.Outcome == task.Cancelled && t.Error == context.Canceled.Error()
+	return func(name string, value entry.Value) bool {
+		if aboutError(t, name, value) {
+			return passedUp
+		}
+		return d.known(name, value) || inName(t, name, value) || inError(t, name, value)
+	}
+}
+
+// aboutError reports whether a field says what the task failed with.
+func aboutError(t *tree.Task, name string, value entry.Value) bool {
+	switch name {
+	case "error", "reason":
+		return value.Kind == entry.String && string(value.Text(nil)) == t.Error
+	case "exception":
+		return t.Proc == ""
+	}
+	return false
+}
+
+// passes reports whether a task below shows the error of t.
+func passes(t *tree.Task) bool {
+	shown := 0
+	for _, c := range t.Children() {
+		if !c.Troubled() {
+			continue
+		}
+		if shown++; shown > keepHot {
+			return false
+		}
+		if c.Error == t.Error {
+			return true
+		}
+	}
+	return false
+}
+
+// inName reports whether the task's name holds the field: that of a request is
+// made of its method and route.
+func inName(t *tree.Task, name string, value entry.Value) bool {
+	if name != "method" && name != "url" || value.Kind != entry.String {
+		return false
+	}
+	return slices.Contains(strings.Fields(t.Name), string(value.Text(nil)))
+}
+
+// inError reports whether the field is the status that the error is about.
+func inError(t *tree.Task, name string, value entry.Value) bool {
+	return name == "status" && strings.HasPrefix(t.Error, "status "+string(value.Raw))
+}
+
+// pathText shows a path to people: its names as they were given, between them
+// "/", or where a name holds that itself, "›".
+func pathText(path string) string { return joinNames(task.SplitPath(path)) }
+
+func joinNames(names []string) string {
+	for _, name := range names {
+		if strings.Contains(name, "/") {
+			return strings.Join(names, " › ")
+		}
+	}
+	return strings.Join(names, "/")
+}
