@@ -3,6 +3,7 @@ package spool
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -323,8 +324,9 @@ func (c *chain) rest() {
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, g := range c.segs {
+	segs := slices.Clone(c.segs) // only the reader's side takes any away
+	c.mu.Unlock()
+	for _, g := range segs {
 		if g != c.cur.Load() && g.index > c.at && !g.resting {
 			g.resting = c.store.idle(g)
 		}

@@ -40,7 +40,11 @@ func TestMain(m *testing.M) {
 
 // child logs until it is killed. Its ledger holds one count of acknowledged entries for each goroutine.
 func child(role, dir, ledger string, noMap bool) error {
-	q, err := spool.Open(spool.Config{Dir: dir, NoMap: noMap, Bytes: 64 << 20})
+	cfg := spool.Config{Dir: dir, NoMap: noMap, Bytes: 64 << 20}
+	if role == "send" {
+		cfg.Bytes = 4 << 20 // segments are used again many times
+	}
+	q, err := spool.Open(cfg)
 	if err != nil {
 		return err
 	}

@@ -44,8 +44,12 @@ func mapFile(f *os.File, size int) ([]byte, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	// All page faults at once are cheaper than one by one, and not in a logger call. Kernels before 5.14 do not know it.
-	_ = unix.Madvise(mem, unix.MADV_POPULATE_WRITE)
+	// All page faults at once are cheaper than one by one, and not in a logger call; and what would be a SIGBUS there is an
+	// error here. Kernels before 5.14 do not know it.
+	if err := unix.Madvise(mem, unix.MADV_POPULATE_WRITE); errors.Is(err, unix.EFAULT) || errors.Is(err, unix.ENOMEM) {
+		_ = unix.Munmap(mem)
+		return nil, os.NewSyscallError("madvise", err)
+	}
 	return mem, nil
 }
 

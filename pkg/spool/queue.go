@@ -118,6 +118,9 @@ type Queue interface {
 	Next() (Item, bool)
 	// Fix journals a pack; it comes before the first publish.
 	Fix(Pack) error
+	// Renumber gives a fixed pack a new number, where the old one cannot be used: the server took its id for a duplicate
+	// though it was never published.
+	Renumber(number, to uint64) error
 	// Acked says that a pack is stored. Its entries may be forgotten; room is freed as soon as a whole segment is acked.
 	// Unknown numbers are ignored, so an ack may come twice.
 	Acked(number uint64)

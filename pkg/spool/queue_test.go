@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -410,4 +412,78 @@ func open(t *testing.T, cfg spool.Config, noMap bool) spool.Queue {
 		t.Fatal(err)
 	}
 	return q
+}
+
+func TestRenumber(t *testing.T) {
+	each(t, spool.Config{}, func(t *testing.T, q spool.Queue) {
+		mustPut(t, q, "s", "x\n")
+		p := pack(1, next(t, q))
+		fix(t, q, p)
+		if q.Renumber(1, 1) == nil || q.Renumber(9, 10) == nil {
+			t.Error("renumbered to a used number, or a pack that is not there")
+		}
+		if err := q.Renumber(1, 5); err != nil || q.LastNumber() != 5 {
+			t.Errorf("%v, last %d", err, q.LastNumber())
+		}
+		p.Number = 5
+		if b, err := q.Bytes(p, nil); err != nil || string(b) != "x\n" {
+			t.Errorf("%q %v", b, err)
+		}
+		q.Acked(1)
+		q.Acked(5)
+		if s := q.Stats(); s.Waiting != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestFsync logs from several goroutines with a sync for each commit.
+func TestFsync(t *testing.T) {
+	for _, noMap := range []bool{false, true} {
+		q := open(t, spool.Config{Fsync: true}, noMap)
+		var wg sync.WaitGroup
+		for p := range 4 {
+			wg.Go(func() { produce(q, p, 20, nil) })
+		}
+		wg.Wait()
+		n := 0
+		drain(t, q, func(spool.Item) { n++ })
+		if s := q.Stats(); n != 80 || s.Unsaved != 0 || !strings.Contains(q.Where(), "power loss") {
+			t.Errorf("%d entries, %+v, %s", n, s, q.Where())
+		}
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOpenSaysWhyNot(t *testing.T) {
+	f := func(make func(dir string) string, want string) {
+		t.Helper()
+		dir := make(t.TempDir())
+		q, err := spool.Open(spool.Config{Dir: dir})
+		if err == nil {
+			q.Close()
+			t.Errorf("%s: opened", dir)
+			return
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("error %q, want one line with %q", err, want)
+		}
+	}
+	f(func(dir string) string {
+		if err := os.Symlink(dir, dir+"/link"); err != nil {
+			return dir + "\x00"
+		}
+		return dir + "/link"
+	}, "")
+	f(func(dir string) string { _ = os.WriteFile(dir+"/file", nil, 0o600); return dir + "/file" }, "not a directory")
+	f(func(dir string) string { _ = os.WriteFile(dir+"/file", nil, 0o600); return dir + "/file/below" }, "not a directory")
+	if runtime.GOOS != "windows" {
+		f(func(dir string) string { _ = os.Chmod(dir, 0o777); return dir }, "not sticky")
+	}
+	q, err := spool.OpenOrMemory(spool.Config{Dir: "/dev/null/spool"})
+	if err == nil || !strings.HasPrefix(q.Where(), "memory") {
+		t.Errorf("%v, %s", err, q.Where())
+	}
 }
