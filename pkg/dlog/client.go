@@ -64,7 +64,7 @@ func open(cfg Config, env lookup) (*Client, error) {
 	c := &Client{cfg: cfg, level: level, inside: inside, proxies: proxies}
 	out := cfg.Out
 	if out == nil {
-		if c.wire, err = openWire(cfg); err != nil {
+		if c.wire, err = openWire(cfg, env); err != nil {
 			return nil, err
 		}
 		out = c.wire
@@ -224,7 +224,7 @@ func (c *Client) close(ctx context.Context) error {
 		defer cancel()
 	}
 	if err := c.wire.close(ctx); err != nil {
-		fmt.Fprintf(c.cfg.Stderr, "dlog: %v\n", err) // Close is usually deferred, and its error lost
+		say(c.cfg, "%v", err) // Close is usually deferred, and its error lost
 		return fmt.Errorf("close dlog: %w", err)
 	}
 	return nil

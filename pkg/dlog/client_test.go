@@ -205,7 +205,7 @@ func TestNilClient(t *testing.T) {
 
 func TestWorksWithoutAServer(t *testing.T) {
 	var said lines
-	d, err := dlog.Open(dlog.Config{Service: "alone", URL: "nats://127.0.0.1:1", Also: "none", Stderr: &said})
+	d, err := dlog.Open(dlog.Config{Service: "alone", URL: "nats://127.0.0.1:1", Spool: "memory", Also: "none", Stderr: &said})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestEnvironment(t *testing.T) {
 		t.Setenv(k, v)
 	}
 	var also lines
-	d, err := dlog.Open(dlog.Config{AlsoTo: &also, Stderr: io.Discard})
+	d, err := dlog.Open(dlog.Config{AlsoTo: &also, Spool: "memory", Stderr: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,6 +428,9 @@ func TestSlogRecords(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("allocations cannot be counted under the race detector")
+	}
 	d, err := dlog.Open(dlog.Config{Out: structure.Writer(io.Discard)})
 	if err != nil {
 		t.Fatal(err)

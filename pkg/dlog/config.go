@@ -27,8 +27,9 @@ type Config struct {
 	Creds string
 	// CA is the path of a PEM file with the authorities that the server's certificate is checked against. Default: DLOG_CA, then the system's.
 	CA string
-	// Spool is the directory below which entries wait until they are sent, so that they outlive a kill of the process. "memory" is
-	// a queue in memory. Default: DLOG_SPOOL, then memory.
+	// Spool is the directory below which entries wait until they are sent, so that they outlive a kill of the process; the next start of the
+	// service sends what is left there. "memory" is a queue in memory. Default: what [spool.Place] finds: DLOG_SPOOL, a directory that systemd or dlog-agent
+	// made for it, memory.
 	Spool string
 	// Level is the lowest level that loggers let through: trace, debug, info, warn, error, fatal or panic. Task entries are not
 	// affected. Default: DLOG_LEVEL, then everything; a logger given to Attach keeps its own.

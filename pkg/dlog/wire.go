@@ -16,30 +16,50 @@ type wire struct {
 	out   *transport.Transport
 }
 
-// openWire chooses the queue and starts the sender.
-func openWire(cfg Config) (*wire, error) {
-	queue, err := openQueue(cfg)
-	if err != nil {
-		return nil, err
-	}
+// openWire chooses the queue, starts the sender, and has it send what dead processes of this service left.
+func openWire(cfg Config, env lookup) (*wire, error) {
+	dir := placeOf(cfg, env)
+	queue := openQueue(cfg, dir)
 	out, err := transport.Open(transport.Config{
 		URL: cfg.URL, Creds: cfg.Creds, CA: cfg.CA, Name: cfg.Service, Namespace: cfg.Namespace, Queue: queue,
-		Report: func(line string) { fmt.Fprintf(cfg.Stderr, "dlog: %s\n", line) },
+		Report: func(line string) { say(cfg, "%s", line) },
 	})
 	if err != nil {
 		_ = queue.Close() // it is empty
 		return nil, err
 	}
-	return &wire{queue: queue, out: out}, nil
+	w := &wire{queue: queue, out: out}
+	if dir != "" {
+		w.adopt(cfg, dir)
+	}
+	return w, nil
 }
 
-// openQueue is where it is decided how entries wait: the one place that knows which queues there are.
-func openQueue(cfg Config) (spool.Queue, error) {
-	switch cfg.Spool {
-	case "", "memory":
-		return spool.NewMemory(spool.Config{}), nil
+// placeOf returns the directory of the spool, "" for a queue in memory.
+func placeOf(cfg Config, env lookup) string {
+	return spool.Place(func(name string) string {
+		if name == "DLOG_SPOOL" {
+			return cfg.Spool
+		}
+		return env(name)
+	}).Dir
+}
+
+// openQueue opens the queue in the directory, and says what it outlives. Without a directory, or with one that cannot be used, entries wait in memory.
+func openQueue(cfg Config, dir string) spool.Queue {
+	if dir == "" {
+		return spool.NewMemory(spool.Config{})
 	}
-	return nil, fmt.Errorf("spool must be empty or memory in this version, not %q", cfg.Spool)
+	queue, err := spool.OpenOrMemory(spool.Config{Dir: dir})
+	if err != nil {
+		say(cfg, "%v", err)
+	}
+	say(cfg, "entries wait in %s", queue.Where())
+	return queue
+}
+
+func say(cfg Config, format string, args ...any) {
+	_, _ = fmt.Fprintf(cfg.Stderr, "dlog: "+format+"\n", args...)
 }
 
 // Reserve implements [spool.Appender].

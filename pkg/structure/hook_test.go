@@ -281,6 +281,9 @@ func TestAStolenMarkIsUselessElsewhere(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("allocations cannot be counted under the race detector")
+	}
 	p, _, _ := newProcess(t, func(c *structure.Config) { c.Out = structure.Writer(io.Discard) })
 	ctx, tk := p.Start(context.Background(), "x")
 	defer tk.End(nil)
@@ -303,11 +306,10 @@ func TestAllocations(t *testing.T) {
 	f("hook with a name", func() { named.Info().Ctx(deep).Str("k", "v").Msg("hello") })
 	f("outside", func() { hooked.Info().Str("k", "v").Msg("hello") })
 	f("raw line breaks", func() { zerolog.Ctx(ctx).Info().RawJSON("b", []byte("{\n}")).Send() })
-	// Half a run's buffers may be lost where the race detector makes sync.Pool forget at random.
 	if n := testing.AllocsPerRun(1000, func() {
 		_, tk := p.Start(ctx, "child")
 		tk.End(nil)
-	}); n > 8 {
+	}); n > 3 {
 		t.Errorf("a task without a logger: %v allocations", n)
 	}
 }
