@@ -98,6 +98,9 @@ func TestAdoptedQueueYieldsPacksThenEntries(t *testing.T) {
 		if p := a.Pending(); !slices.Equal(p, []spool.Pack{first, second}) {
 			t.Errorf("pending %+v", p)
 		}
+		if s := a.Stats(); s.Waiting != 25 {
+			t.Errorf("waiting with two packs pending: %+v", s)
+		}
 		got, err := a.Bytes(first, nil)
 		if err != nil || !bytes.Equal(got, wantFirst) {
 			t.Errorf("bytes: %v %q", err, got)
@@ -108,6 +111,9 @@ func TestAdoptedQueueYieldsPacksThenEntries(t *testing.T) {
 		}
 		n := 0
 		drain(t, a, func(spool.Item) { n++ })
+		if s := a.Stats(); s.Waiting != 5 {
+			t.Errorf("waiting with one pack pending: %+v", s)
+		}
 		if n != 100-10-20-5 || a.Drained() {
 			t.Errorf("%d entries, drained %v with a pack pending", n, a.Drained())
 		}

@@ -44,7 +44,11 @@ func (c *chain) Stats() Stats {
 		end, _ := g.counts()
 		s.Bytes += int64(min(end, c.size))
 	}
-	if gone := s.Acked + s.Holes; s.Reserved > gone { // the three are of different moments
+	gone := s.Acked
+	if c.recovered == nil {
+		gone += s.Holes
+	}
+	if s.Reserved > gone { // the three are of different moments
 		s.Waiting = s.Reserved - gone
 	}
 	return s

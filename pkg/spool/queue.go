@@ -118,9 +118,6 @@ type Queue interface {
 	Next() (Item, bool)
 	// Fix journals a pack; it comes before the first publish.
 	Fix(Pack) error
-	// Renumber gives a fixed pack a new number, where the old one cannot be used: the server took its id for a duplicate
-	// though it was never published.
-	Renumber(number, to uint64) error
 	// Acked says that a pack is stored. Its entries may be forgotten; room is freed as soon as a whole segment is acked.
 	// Unknown numbers are ignored, so an ack may come twice.
 	Acked(number uint64)
@@ -184,7 +181,7 @@ type Refusal struct {
 type Stats struct {
 	Bytes    int64  // in use
 	Limit    int64  // that may be in use
-	Reserved uint64 // entries that got a frame
+	Reserved uint64 // entries that got a frame; in an adopted spool those that were found so far
 	Waiting  uint64 // entries not acked yet, the abandoned not counted; those un-committed included
 	Acked    uint64 // entries
 	Holes    uint64 // frames that were abandoned or, in an adopted spool, torn by the death of their process

@@ -414,29 +414,6 @@ func open(t *testing.T, cfg spool.Config, noMap bool) spool.Queue {
 	return q
 }
 
-func TestRenumber(t *testing.T) {
-	each(t, spool.Config{}, func(t *testing.T, q spool.Queue) {
-		mustPut(t, q, "s", "x\n")
-		p := pack(1, next(t, q))
-		fix(t, q, p)
-		if q.Renumber(1, 1) == nil || q.Renumber(9, 10) == nil {
-			t.Error("renumbered to a used number, or a pack that is not there")
-		}
-		if err := q.Renumber(1, 5); err != nil || q.LastNumber() != 5 {
-			t.Errorf("%v, last %d", err, q.LastNumber())
-		}
-		p.Number = 5
-		if b, err := q.Bytes(p, nil); err != nil || string(b) != "x\n" {
-			t.Errorf("%q %v", b, err)
-		}
-		q.Acked(1)
-		q.Acked(5)
-		if s := q.Stats(); s.Waiting != 0 {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
 // TestFsync logs from several goroutines with a sync for each commit.
 func TestFsync(t *testing.T) {
 	for _, noMap := range []bool{false, true} {

@@ -286,36 +286,6 @@ func (c *chain) Fix(p Pack) error {
 	return nil
 }
 
-// Renumber implements Queue.
-func (c *chain) Renumber(number, to uint64) error {
-	c.rmu.Lock()
-	defer c.rmu.Unlock()
-	p := c.packs[number]
-	switch {
-	case c.ended:
-		return ErrClosed
-	case p == nil:
-		return errUnknownPack
-	case to <= c.last:
-		return fmt.Errorf("spool: renumber pack: number %d was used before", to)
-	}
-	was := p.slot
-	next := p.Pack
-	next.Number = to
-	slot, err := c.journal.fix(next)
-	if err != nil {
-		return fmt.Errorf("spool: renumber pack: %w", err)
-	}
-	c.journal.ack(was)
-	delete(c.packs, number)
-	p.Pack, p.slot, c.last = next, slot, to
-	c.packs[to] = p
-	if c.recovered != nil && c.recovered.pending[number] {
-		c.recovered.pending[to] = true
-	}
-	return nil
-}
-
 // Acked implements Queue.
 func (c *chain) Acked(number uint64) {
 	c.rmu.Lock()

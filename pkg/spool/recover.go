@@ -9,7 +9,7 @@ import (
 type recovery struct {
 	pending map[uint64]bool  // packs that the dead process had fixed
 	members map[Pos]struct{} // their frames, which Next does not return
-	entries uint64           // entries to deliver that were found so far
+	entries uint64           // un-acked entries found: those of the packs at once, the others as they are read
 	lastSeq uint64           // greatest number found
 	failed  error            // a segment could not be read: the files stay
 }
@@ -106,8 +106,8 @@ func (r *recovery) look(c *chain, g *segment) (view, sight) {
 		if acked {
 			continue
 		}
-		r.entries++
 		if _, member := r.members[g.place(v.off)]; !member {
+			r.entries++
 			return v, frameFound
 		}
 		g.open++ // acked with its pack
@@ -135,6 +135,7 @@ func (c *chain) restorePacks(found map[int]Pack) {
 				r.members[at] = struct{}{}
 			}
 			c.packs[p.Number], r.pending[p.Number] = &p.fixed, true
+			r.entries += uint64(len(p.at))
 		}
 	}
 }
