@@ -134,14 +134,14 @@ func (t *Task) finish(v verdict) {
 	if !t.done.CompareAndSwap(false, true) {
 		return
 	}
-	elapsed := time.Since(t.started)
+	now := time.Now()
 	level := endLevel(v.outcome)
 	body, keys := takeBuffer(), takeBuffer()
 	defer giveBuffer(body)
 	defer giveBuffer(keys)
-	*body = t.appendBody(*body, level, t.node.name, t.fields, t.endFields(v))
+	*body = t.appendBody(*body, now, level, t.node.name, t.fields, t.endFields(v))
 	*keys = appendEvent(*keys, entry.End)
-	*keys = t.appendEnd(*keys, v, elapsed)
+	*keys = t.appendEnd(*keys, v, now.Sub(t.started))
 	it := item{route: t.node.route, level: levelOf(level), system: true, body: *body, task: t, keys: *keys, end: true}
 	if !t.p.put(&it) {
 		t.take(true) // what comes now is late all the same

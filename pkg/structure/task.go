@@ -31,7 +31,8 @@ type Task struct {
 	head   []byte // `,"dlog":{"svc":"…","trace":"…","path":"…","pos":"2.`
 	fields []byte // the start fields, encoded
 
-	derive sync.Once // guards logger
+	derive sync.Once       // guards source and logger
+	source *zerolog.Logger // what the logger was made of, and those of sub-tasks are: a logger that is bound already costs a copy of its context
 	logger zerolog.Logger
 
 	done    atomic.Bool
@@ -163,7 +164,11 @@ func (t *Task) say(event entry.Event, level zerolog.Level, message string, numbe
 	if event == entry.Start {
 		fields = t.fields
 	}
-	*body = t.appendBody(*body, level, message, fields, nil)
+	now := t.started
+	if event != entry.Start {
+		now = time.Now()
+	}
+	*body = t.appendBody(*body, now, level, message, fields, nil)
 	*keys = appendEvent(*keys, event)
 	*keys = t.appendLinks(*keys)
 	*keys = append(*keys, more...)
@@ -173,7 +178,7 @@ func (t *Task) say(event entry.Event, level zerolog.Level, message string, numbe
 }
 
 // appendBody writes the object of a task entry, without its closing brace.
-func (t *Task) appendBody(b []byte, level zerolog.Level, message string, fields, more []byte) []byte {
+func (t *Task) appendBody(b []byte, now time.Time, level zerolog.Level, message string, fields, more []byte) []byte {
 	b = append(b, '{')
 	n := len(b)
 	if zerolog.LevelFieldName != "" {
@@ -187,7 +192,7 @@ func (t *Task) appendBody(b []byte, level zerolog.Level, message string, fields,
 	b = append(b, ',')
 	b = entry.AppendString(b, zerolog.TimestampFieldName)
 	b = append(b, ':', '"')
-	b = t.p.clock.append(b, time.Now())
+	b = t.p.clock.append(b, now)
 	b = append(b, '"', ',')
 	b = entry.AppendString(b, zerolog.MessageFieldName)
 	b = append(b, ':')
@@ -208,23 +213,23 @@ func (t *Task) Logger() *zerolog.Logger {
 		return zerolog.Ctx(context.Background())
 	}
 	t.derive.Do(func() {
-		base, timed := t.parentLogger()
-		t.w.timed = timed
-		t.logger = base.Output(&t.w).With().Ctx(&t.bound).Logger()
+		t.source, t.w.timed = t.findSource()
+		t.logger = t.source.Output(&t.w).With().Ctx(&t.bound).Logger()
 	})
 	return &t.logger
 }
 
-// parentLogger returns what the task's logger is derived from, and whether its lines are known to have a time.
-func (t *Task) parentLogger() (base *zerolog.Logger, timed bool) {
+// findSource returns what the task's logger is derived from, and whether its lines are known to have a time.
+func (t *Task) findSource() (source *zerolog.Logger, timed bool) {
 	outer := t.ctx.Context
+	l := zerolog.Ctx(outer)
 	if parent := TaskFrom(outer); parent != nil {
-		if l := zerolog.Ctx(outer); l != &parent.logger {
-			return l, false
+		if l == &parent.logger {
+			return parent.source, parent.w.timed
 		}
-		return &parent.logger, parent.w.timed
+		return l, false
 	}
-	if l := zerolog.Ctx(outer); l.GetLevel() != zerolog.Disabled {
+	if l.GetLevel() != zerolog.Disabled {
 		return l, false
 	}
 	return &t.p.base, t.p.cfg.Base == nil
