@@ -145,15 +145,20 @@ func (b *builder) finish(t *Task) {
 		t.Open = 1
 	}
 	for _, c := range t.children {
-		t.Tasks += c.Tasks
-		t.Troubles += c.Troubles
-		t.Open += c.Open
-		t.Entries += c.Entries
-		t.Errors += c.Errors
-		t.Conflicts += c.Conflicts
-		t.missing = addUp(t.missing, c.missing)
+		t.addCounts(c)
 		t.guessPath(c)
 	}
+}
+
+// addCounts adds what a sub-task counts to what t does.
+func (t *Task) addCounts(c *Task) {
+	t.Tasks += c.Tasks
+	t.Troubles += c.Troubles
+	t.Open += c.Open
+	t.Entries += c.Entries
+	t.Errors += c.Errors
+	t.Conflicts += c.Conflicts
+	t.missing = addUp(t.missing, c.missing)
 }
 
 // settle decides the outcome by the end entry or by the life of the process.
@@ -188,14 +193,24 @@ func (t *Task) guessPath(child *Task) {
 	}
 }
 
-// inherit gives a task that knows its name only (Eliot's) a path.
+// inherit gives a task that knows its name only (Eliot's) a path, and one that
+// continues such a task, whose path begins anew, the whole of its own.
 func (t *Task) inherit() {
-	if t.Path != "" || t.Name == "" {
-		return
+	p := t.parent
+	switch {
+	case p == nil:
+	case p.foreign1():
+		t.above = p.Path
+	default:
+		t.above = p.above
 	}
-	above := ""
-	if t.parent != nil {
-		above = t.parent.Path
+	switch {
+	case t.Path != "" && t.above != "":
+		t.Path = t.above + "/" + t.Path
+	case t.Path != "" || t.Name == "":
+	case p == nil:
+		t.Path = task.JoinPath("", t.Name)
+	default:
+		t.Path = task.JoinPath(p.Path, t.Name)
 	}
-	t.Path = task.JoinPath(above, t.Name)
 }

@@ -5,7 +5,8 @@ import "strings"
 // Cause returns the deepest task at t or below that failed or panicked: where
 // the trouble began; nil when none did. Of several at one depth it is the one
 // whose error text the outermost failed task repeats, as Go's wrapped errors
-// do, else the first in order.
+// do, else the first in order. What is guessed counts only where nothing else
+// failed.
 func (t *Task) Cause() *Task {
 	var outer, deepest *Task
 	t.Walk(func(at *Task) bool {
@@ -15,13 +16,25 @@ func (t *Task) Cause() *Task {
 		if outer == nil {
 			outer = at
 		}
-		if deepest == nil || at.depth > deepest.depth ||
-			at.depth == deepest.depth && !outer.repeats(deepest) && outer.repeats(at) {
+		if deepest == nil || outer.nearer(at, deepest) {
 			deepest = at
 		}
 		return true
 	})
 	return deepest
+}
+
+// nearer reports whether the trouble of t rather began at a than at b.
+func (t *Task) nearer(a, b *Task) bool {
+	switch {
+	case a.Guessed != b.Guessed:
+		return b.Guessed
+	case a.depth != b.depth:
+		return a.depth > b.depth
+	case a.Guessed:
+		return a.Error != "" && (b.Error == "" || a.Started.Before(b.Started))
+	}
+	return !t.repeats(b) && t.repeats(a)
 }
 
 // repeats reports whether the error text of t holds that of below.

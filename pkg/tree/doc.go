@@ -24,6 +24,9 @@
 //     a death entry or was silent for [Silence]. A process that never wrote a
 //     birth, beat or death entry is never called silent.
 //
+// Entries that name no task are put together by a value that they share, and what
+// such a tree does not know is guessed and marked so, see [Gather].
+//
 // Lines of the Python library Eliot are entries too, see [ReadEliot]. The
 // shapes of the commands' JSON are written by [AppendSummary], [WriteTree] and
 // [WriteGaps].

@@ -108,11 +108,17 @@ func (p *printer) flush(keep int) {
 // head writes a task up to the opening bracket of its children.
 func (p *printer) head(t *Task) {
 	dst := appendText(append(p.buf, `{"trace":`...), t.Trace)
-	dst = entry.AppendString(append(dst, `,"pos":`...), string(t.Pos))
+	dst = append(dst, `,"pos":`...)
+	if t.Guessed {
+		dst = append(dst, "null"...)
+	} else {
+		dst = entry.AppendString(dst, string(t.Pos))
+	}
 	dst = appendText(append(dst, `,"path":`...), t.Path)
 	dst = appendText(append(dst, `,"name":`...), t.Name)
 	dst = appendText(append(dst, `,"service":`...), t.Service)
 	dst = appendText(append(dst, `,"outcome":`...), string(t.Outcome))
+	dst = appendGuess(dst, t)
 	dst = appendTime(append(dst, `,"started":`...), t.Started)
 	dst = appendElapsed(append(dst, `,"elapsed_ms":`...), t.Elapsed)
 	p.buf = append(dst, `,"entries":[`...)
@@ -129,6 +135,20 @@ func (p *printer) head(t *Task) {
 		p.flush(flushAt)
 	}
 	p.buf = append(p.buf, `],"children":[`...)
+}
+
+// appendGuess appends what only tasks that [Gather] made have.
+func appendGuess(dst []byte, t *Task) []byte {
+	if !t.Guessed {
+		return dst
+	}
+	dst = append(dst, `,"guessed":true`...)
+	if t.By == nil {
+		return dst
+	}
+	dst = entry.AppendString(append(dst, `,"by":{"field":`...), t.By.Field)
+	dst = entry.AppendString(append(dst, `,"value":`...), t.By.Value)
+	return append(dst, '}')
 }
 
 // tail writes what follows the children.

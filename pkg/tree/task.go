@@ -10,7 +10,7 @@ import (
 // Task is a task as far as its entries tell. It is a copy made when the forest
 // was asked: entries added later do not change it.
 type Task struct {
-	// Trace is the trace id as 32 hex digits.
+	// Trace is the trace id as 32 hex digits; "" of guessed tasks.
 	Trace string
 	// Pos is the task's own position; "" for the outermost one that is not a
 	// foreign head.
@@ -51,11 +51,17 @@ type Task struct {
 	// Entries, Errors (level error and above) and Conflicts (entries whose
 	// position another one claims too) count this task and all below.
 	Entries, Errors, Conflicts int
+	// Guessed says that no entry tells of the task: [Gather] concluded it from
+	// entries that have something in common.
+	Guessed bool
+	// By is what they have in common, of the outermost such task; nil of others.
+	By *By
 	// Tasks, Troubles (those that failed, panicked or were abandoned) and Open
 	// (those that run) count this task and all below.
 	Tasks, Troubles, Open int
 
 	missing  uint64 // of this task and all below, by the reasons that count
+	above    string // the path of the task above that the task's own begins anew below
 	depth    int    // levels below the outermost task
 	parent   *Task
 	children []*Task

@@ -25,6 +25,10 @@ func (s said) enter(t *tree.Task) { s.add(t, 1) }
 func (s said) leave(t *tree.Task) { s.add(t, -1) }
 
 func (s said) add(t *tree.Task, n int) {
+	if t.By != nil { // a string or a number
+		s[[2]string{t.By.Field, t.By.Value}] += n
+		s[[2]string{t.By.Field, string(entry.AppendString(nil, t.By.Value))}] += n
+	}
 	for _, e := range frame(t) {
 		for name, value := range ownFields(e) {
 			s[[2]string{name, string(value.Raw)}] += n

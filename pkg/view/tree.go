@@ -75,8 +75,12 @@ func (d *drawing) flush(keep int) {
 
 // title says what the tree is and how much there is of it.
 func (d *drawing) title(t *tree.Task) {
-	d.text(dim, "trace ")
-	d.text(none, t.Trace)
+	if t.By != nil {
+		d.text(none, t.Name)
+	} else {
+		d.text(dim, "trace ")
+		d.text(none, t.Trace)
+	}
 	if t.Pos != "" {
 		d.text(dim, " at "+string(t.Pos))
 	}
@@ -124,9 +128,12 @@ func (d *drawing) task(t *tree.Task, branch, note string, folded bool) {
 		st = dim
 	}
 	d.text(st, name)
-	if t.Service != "" && (t.Parent() == nil || t.Parent().Service != t.Service) {
+	if t.Service != "" && !t.Guessed && (t.Parent() == nil || t.Parent().Service != t.Service) {
 		d.text(none, "  ")
 		d.text(cyan, t.Service)
+	}
+	if t.Parent() != nil && t.Parent().Trace != t.Trace {
+		d.text(dim, "  trace "+Prefixes([]*tree.Task{t})[0])
 	}
 	if t.Skipped > 0 {
 		d.text(dim, "  ("+many(uint64(t.Skipped), "level", "levels")+" between unknown)")
@@ -140,18 +147,20 @@ func (d *drawing) task(t *tree.Task, branch, note string, folded bool) {
 // state says in words what the mark leaves open.
 func (d *drawing) state(t *tree.Task) {
 	text := ""
-	switch t.Outcome {
-	case task.Running:
+	switch {
+	case t.Guessed && t.Outcome != "":
+		text = string(t.Outcome) + " (guessed)"
+	case t.Outcome == task.Running:
 		text = "running"
 		if age := between(t.Started, d.o.Now); age != "" {
 			text += " for " + age
 		}
-	case task.Abandoned:
+	case t.Outcome == task.Abandoned:
 		text = outcomeWord(t)
 		if last := d.o.moment(t.LastSign); last != "" {
 			text += ", last sign " + last
 		}
-	case task.Cancelled, task.Panicked:
+	case t.Outcome == task.Cancelled, t.Outcome == task.Panicked:
 		text = string(t.Outcome)
 	}
 	if text != "" {
@@ -252,9 +261,14 @@ func (d *drawing) cause(t *tree.Task) {
 		return
 	}
 	d.width = 0
-	d.text(alarm, "cause: ")
-	d.text(bold, pathText(c.Path))
-	if c.Service != "" {
+	if c.Guessed {
+		d.text(alarm, "cause (guessed): ")
+		d.text(bold, c.Name)
+	} else {
+		d.text(alarm, "cause: ")
+		d.text(bold, pathText(c.Path))
+	}
+	if c.Service != "" && !c.Guessed {
 		d.text(none, " ("+c.Service+")")
 	}
 	if c.Error != "" {
@@ -262,7 +276,7 @@ func (d *drawing) cause(t *tree.Task) {
 		d.text(red, c.Error)
 	}
 	d.line()
-	if c.Outcome == task.Panicked {
+	if c.Outcome == task.Panicked && c.End != nil {
 		d.stack(c.End)
 	}
 }
