@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,6 +18,10 @@ import (
 
 // ErrInUse is in the error of Start when another running server holds the data directory.
 var ErrInUse = errors.New("in use by another server")
+
+// ErrWrite is in the error of Health after the server failed to write to its files. It stores nothing more until it is started
+// anew, even when there is room again.
+var ErrWrite = errors.New("cannot write")
 
 // readyWait bounds the time between the end of recovery, which may be long and is not bounded, and the first connection.
 const readyWait = 10 * time.Second
@@ -165,12 +170,15 @@ func (s *Server) connect(inside bool, opts []nats.Option) (*nats.Conn, error) {
 	return c, nil
 }
 
-// Health is nil while the server can store; otherwise it says what is wrong. After a write error (a full file system) it stays so
-// until the server is started anew.
+// Health is nil while the server can store; otherwise it says what is wrong. After a write error (a full file system) it is an
+// ErrWrite until the server is started anew.
 func (s *Server) Health() error {
 	h := s.nats.Healthz(&server.HealthzOptions{})
 	if h.Error == "" {
 		return nil
+	}
+	if strings.Contains(h.Error, "write error") { // the server has no other sign for it (2.15)
+		return fmt.Errorf("NATS server: %w: %s", ErrWrite, h.Error)
 	}
 	return fmt.Errorf("NATS server: %s", h.Error)
 }

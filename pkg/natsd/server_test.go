@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -128,10 +129,21 @@ func TestUsers(t *testing.T) {
 		t.Fatalf("the embedding program is refused: %v", err)
 	}
 	nc.Close()
-	if nc, err := net.Dial("tcp", s.Addr()); err != nil {
-		t.Fatal(err)
-	} else {
-		nc.Close()
+	connect := func(user, password string) error {
+		nc, err := nats.Connect(s.URL(), nats.UserInfo(user, password))
+		if err == nil {
+			nc.Close()
+		}
+		return err
+	}
+	if err := connect("app", "secret"); err != nil {
+		t.Errorf("the user is refused: %v", err)
+	}
+	if err := connect("app", "guess"); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if err := connect("", ""); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("nobody: %v", err)
 	}
 }
 

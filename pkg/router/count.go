@@ -18,7 +18,6 @@ type counts struct {
 	inFlight  int64  // of these, those not settled
 	delivered uint64
 	byDefault uint64 // of those delivered, the ones that no rule had sent anywhere
-	unwanted  uint64 // sent nowhere by no rule and a default without streams
 	dropped   []uint64
 	dead      map[stream.Reason]uint64
 
@@ -79,7 +78,6 @@ func (c *counters) settle(h *hand) {
 	for _, d := range t.dead {
 		c.c.dead[d.reason] += uint64(d.n)
 	}
-	c.c.unwanted += uint64(t.unwanted)
 	c.c.byDefault += uint64(t.byDefault)
 	c.c.delivered += uint64(t.delivered - lost)
 	if lost > 0 {

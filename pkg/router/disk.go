@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,14 +19,16 @@ import (
 // started anew, even after space has been freed. So IN refuses new messages, with an answer, while little is left, and
 // a server that met a write error all the same is started again once there is room.
 type host struct {
-	cfg natsd.Config
-	log zerolog.Logger
+	cfg       natsd.Config
+	log       zerolog.Logger
+	restarted time.Time // owned by watch
 
 	mu   sync.Mutex // guards what follows
 	srv  *natsd.Server
 	free uint64
 	size uint64
-	shut bool  // IN refuses because the disk is nearly full
+	low  bool  // the disk is nearly full
+	shut bool  // so IN refuses
 	sick error // the server's health
 }
 
@@ -61,44 +64,49 @@ func (h *host) most(own uint64) int64 {
 // floor is how much of the disk must stay free: a fiftieth, at least 16 MiB, at most 1 GiB.
 func floor(size uint64) uint64 { return min(max(size/50, 16<<20), 1<<30) }
 
+// restartEvery keeps a server that cannot write even when there is room from being started again and again.
+const restartEvery = 10 * time.Second
+
 // watch looks at disk and server each second until ctx ends.
 func (h *host) watch(ctx context.Context, e *engine) {
-	every(ctx, time.Second, func(time.Time) {
+	every(ctx, time.Second, func(now time.Time) {
 		free, size, err := natsd.DiskSpace(h.cfg.Data)
 		if err != nil {
 			e.faults.say(h.log, "watching the disk", err)
 			return
 		}
 		sick := h.server().Health()
-		h.mu.Lock()
-		h.free, h.size, h.sick = free, size, sick
-		shut := h.shut
-		h.mu.Unlock()
-		low := free < floor(size)
-		roomy := free > floor(size)*5/4
-		switch {
-		case low && !shut:
-			h.refuse(ctx, e, true)
-		case roomy && shut:
-			h.refuse(ctx, e, false)
+		low, shut := h.see(free, size, sick)
+		e.hands.pause(low) // the rules' streams lie on the same disk
+		if low != shut {
+			h.refuse(ctx, e, low)
 		}
-		if sick != nil && roomy {
+		if errors.Is(sick, natsd.ErrWrite) && !low && now.Sub(h.restarted) > restartEvery {
+			h.restarted = now
 			h.restart(ctx, sick)
 		}
 	})
 }
 
-// refuse makes IN answer every new message with an error and stops routing, or undoes both. Nothing that IN holds is touched.
+// see takes in the state of disk and server. The disk is low from the floor on until a quarter more is free.
+func (h *host) see(free, size uint64, sick error) (low, shut bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.free, h.size, h.sick = free, size, sick
+	h.low = free < floor(size) || (h.low && free <= floor(size)*5/4)
+	return h.low, h.shut
+}
+
+// refuse makes IN answer every new message with an error, or take them again. Nothing that IN holds is touched.
 func (h *host) refuse(ctx context.Context, e *engine, on bool) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	e.hands.pause(on) // the streams lie on the same disk
 	change := func() error { return e.ensure(ctx, e.in) }
 	if on {
 		change = func() error { return freeze(ctx, e.js, e.in.Name) }
 	}
 	if err := change(); err != nil {
-		h.log.Error().Err(err).Bool("refuse", on).Msg("stream IN does not follow the state of the disk")
+		e.faults.say(h.log, "making IN follow the state of the disk", err)
 		return
 	}
 	h.mu.Lock()
@@ -153,7 +161,7 @@ func (h *host) trouble() (all []string) {
 	if h.sick != nil {
 		all = append(all, h.sick.Error())
 	}
-	if h.shut {
+	if h.low {
 		all = append(all, fmt.Sprintf("disk nearly full: %d bytes free, new entries are refused below %d", h.free, floor(h.size)))
 	}
 	return all

@@ -56,6 +56,7 @@ type engine struct {
 	faults  faults
 
 	asideAfter time.Duration
+	consumer   func(sink string) jetstream.ConsumerConfig
 }
 
 func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, opts Options) (*engine, error) {
@@ -70,6 +71,7 @@ func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, opts Options) (*engine,
 	if e.asideAfter = opts.AsideAfter; e.asideAfter <= 0 {
 		e.asideAfter = AsideAfter
 	}
+	e.consumer = opts.Consumer
 	e.hands = newHands(e)
 	e.in = stream.SpecIn(e.ns, cfg.In.keep())
 	for _, s := range set.Streams {
@@ -93,6 +95,11 @@ func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jets
 			return nil, err
 		}
 	}
+	for i := range e.specs {
+		if err := e.durables(ctx, i); err != nil {
+			return nil, err
+		}
+	}
 	c, err := e.js.CreateOrUpdateConsumer(ctx, e.in.Name, jetstream.ConsumerConfig{
 		Durable: durable, Description: "dlog: the routers", DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: handPacks + owedPacks,
@@ -104,6 +111,20 @@ func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jets
 		return c, e.look(ctx)
 	}
 	return c, nil
+}
+
+// durables makes the consumers of the sinks that stream i names.
+func (e *engine) durables(ctx context.Context, i int) error {
+	if e.consumer == nil || i == e.deadLane {
+		return nil
+	}
+	for _, sink := range e.set.Streams[i].Sinks {
+		_, err := e.js.CreateConsumer(ctx, e.specs[i].Name, e.consumer(sink))
+		if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+			return fmt.Errorf("make consumer %s of stream %s: %w", sink, e.specs[i].Name, err)
+		}
+	}
+	return nil
 }
 
 // look sets the horizon to the end of IN.

@@ -53,7 +53,6 @@ type tally struct {
 	entries   int // all
 	delivered int // those with at least one copy
 	byDefault int // of these, by the default
-	unwanted  int // those that neither a rule nor the default sent anywhere
 	copies    int // deliveries to streams, dead letters not included
 	dropped   []ruleCount
 	dead      []reasonCount

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -48,7 +49,7 @@ func (e *engine) repair(ctx context.Context) {
 			}
 			e.faults.say(e.log, "storing", why)
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-			if err := e.ensure(ctx, e.specs[i]); err != nil {
+			if err := errors.Join(e.ensure(ctx, e.specs[i]), e.durables(ctx, i)); err != nil {
 				e.faults.say(e.log, "looking after a stream that refuses", err)
 			}
 			cancel()

@@ -17,7 +17,7 @@ var (
 	descInFlight   = desc("entries_in_flight", "Entries taken from IN whose message is not settled yet.")
 	descDelivered  = desc("entries_delivered_total", "Entries that at least one stream has stored.")
 	descDefault    = desc("entries_by_default_total", "Delivered entries that only [default] sent anywhere.")
-	descDropped    = desc("entries_dropped_total", "Entries dropped, by the rule that ended them; the rule \"\" is a [default] without streams.", "rule")
+	descDropped    = desc("entries_dropped_total", "Entries dropped, by the rule that ended them.", "rule")
 	descDead       = desc("entries_dead_total", "Entries that became dead letters, by reason.", "reason")
 	descCopies     = desc("copies_stored_total", "Entries stored, by stream: one entry counts once for each stream it went to.", "stream")
 	descPacks      = desc("messages_received_total", "Messages taken from the stream IN.")
@@ -50,7 +50,6 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descInFlight, float64(n.inFlight))
 	counter(descDelivered, n.delivered)
 	counter(descDefault, n.byDefault)
-	counter(descDropped, n.unwanted, "")
 	for i, v := range n.dropped {
 		counter(descDropped, v, e.set.Rules[i].Name)
 	}

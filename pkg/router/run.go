@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"github.com/dlog-fabric/dlog/pkg/natsd"
@@ -29,6 +30,9 @@ type Options struct {
 	Log zerolog.Logger
 	// AsideAfter is for how long a stream may refuse everything before the others stop waiting for it; 0 means AsideAfter.
 	AsideAfter time.Duration
+	// Consumer is the durable of a sink, as package sink wants it. With it the router makes the durables that a stream's
+	// sinks = […] names, for sinks whose credentials do not allow them to; one that exists is left as it is.
+	Consumer func(sink string) jetstream.ConsumerConfig
 }
 
 // Run routes until ctx ends, then finishes what it has in hand, stops what it has started and returns nil. An error before

@@ -163,19 +163,16 @@ func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
 	}
 }
 
-// tally counts what was decided for n entries.
+// tally counts what was decided for n entries. Rules that send an entry nowhere and do not drop it leave it to the default,
+// which has at least one stream.
 func (w *worker) tally(h *hand, d *rule.Decision, n int) {
-	t := &h.tally
-	switch {
-	case len(d.Streams) > 0:
-		t.delivered += n
-		if d.Default {
-			t.byDefault += n
-		}
-	case d.Dropped >= 0:
+	if len(d.Streams) == 0 {
 		w.drops[d.Dropped] += n
-	default:
-		t.unwanted += n
+		return
+	}
+	h.tally.delivered += n
+	if d.Default {
+		h.tally.byDefault += n
 	}
 }
 

@@ -78,7 +78,7 @@ type reader struct {
 	js  jetstream.JetStream
 	f   func(Pack) error
 
-	working bool   // a consumer has been made once: what fails later is tried again
+	working bool // a consumer has been made once: what fails later is tried again
 	started bool
 	end     uint64 // the stream's last sequence at the start
 	last    uint64 // sequence of the last message handled; 0 before the first

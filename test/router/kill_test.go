@@ -180,21 +180,25 @@ func (p *producer) pack() {
 	p.lane.Send(&stream.Delivery{Msg: m, Owner: p})
 }
 
-// verify compares the streams with the ledger: each entry exactly once where it belongs, under its subject, nothing else.
-func (p *producer) verify(t *testing.T, c *client) {
+// verify compares the streams with the ledger: each entry exactly once where it belongs, under its subject, nothing else. With
+// again it may be there a second time if that says so.
+func (p *producer) verify(t *testing.T, c *client, again bool) {
 	t.Helper()
 	for i := range p.expect {
-		seen := map[int]int{}
+		seen, unmarked := map[int]int{}, map[int]int{}
 		for _, pk := range c.everything("DLOG_TO_" + streamName(i)) {
 			for line := range stream.Lines(pk.Data) {
 				n := number(t, string(line))
 				seen[n]++
+				if !pk.Again {
+					unmarked[n]++
+				}
 				if want := "dlog.to." + streamName(i) + "." + p.subjects[n]; pk.Subject != want {
 					t.Fatalf("entry %d is on %s, want %s", n, pk.Subject, want)
 				}
 			}
 		}
-		missing, extra, twice := 0, 0, 0
+		missing, extra, twice, hidden := 0, 0, 0, 0
 		for n := range p.expect[i] {
 			if seen[n] == 0 {
 				missing++
@@ -207,9 +211,15 @@ func (p *producer) verify(t *testing.T, c *client) {
 			if times > 1 {
 				twice++
 			}
+			if unmarked[n] > 1 {
+				hidden++
+			}
 		}
-		if missing+extra+twice > 0 {
-			t.Errorf("%s: of %d entries %d are missing, %d twice, %d do not belong there", streamName(i), len(p.expect[i]), missing, twice, extra)
+		if missing+extra+hidden > 0 || (twice > 0 && !again) {
+			t.Errorf("%s: of %d entries %d are missing, %d twice (%d of them without a mark), %d do not belong there", streamName(i), len(p.expect[i]), missing, twice, hidden, extra)
+		}
+		if again {
+			t.Logf("%s: of %d entries %d are there twice, each marked Dlog-Again", streamName(i), len(p.expect[i]), twice)
 		}
 	}
 }
@@ -233,6 +243,7 @@ func seed(t *testing.T) *rand.Rand {
 
 // TestKilled: the router and its server are killed again and again in the middle of random entries and random rules.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	total, kills := 100_000, 5
 	if testing.Short() {
 		total, kills = 20_000, 2
@@ -254,7 +265,36 @@ func TestKilled(t *testing.T) {
 	}
 	p.acked.Wait()
 	c.settled("DLOG_IN")
-	p.verify(t, c)
+	p.verify(t, c, false)
+	c.nc.Close()
+	if err := router.terminate(); err != nil {
+		t.Errorf("clean stop: %v", err)
+	}
+}
+
+// TestKilledForLong: the router and its server are away for longer than the server recognizes ids. What is then stored a second
+// time is marked, all of it.
+func TestKilledForLong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than the duplicate window")
+	}
+	t.Parallel()
+	rnd := seed(t)
+	rules := randomRules(rnd, 12)
+	config := write(t, toml(rules)+fmt.Sprintf("[server]\nlisten = %q\nhttp = \"off\"\ndata = %q\n", freePort(t), filepath.Join(t.TempDir(), "data")))
+	router := spawn(t, config)
+	c := dial(t, router.url)
+	p := newProducer(t, c, rnd, rules)
+	for p.n < 100_000 {
+		p.pack()
+	}
+	p.acked.Wait() // so that IN holds nothing twice
+	c.behind(t, "DLOG_IN")
+	router.kill()
+	<-time.After(stream.DuplicateWindow + 2*time.Second)
+	router = spawn(t, config)
+	c.settled("DLOG_IN")
+	p.verify(t, c, true)
 	c.nc.Close()
 	if err := router.terminate(); err != nil {
 		t.Errorf("clean stop: %v", err)
@@ -283,6 +323,7 @@ func (c *client) behind(t *testing.T, in string) {
 
 // TestSeveralRouters: routers on one server share the work; one is killed, one is stopped, another comes.
 func TestSeveralRouters(t *testing.T) {
+	t.Parallel()
 	total := 60_000
 	if testing.Short() {
 		total = 15_000
@@ -315,7 +356,7 @@ func TestSeveralRouters(t *testing.T) {
 	say(total)
 	p.acked.Wait()
 	c.settled("DLOG_IN")
-	p.verify(t, c)
+	p.verify(t, c, false)
 	c.nc.Close()
 	if err := third.terminate(); err != nil {
 		t.Errorf("clean stop: %v", err)
@@ -351,7 +392,7 @@ func TestServerRestarts(t *testing.T) {
 	}
 	p.acked.Wait()
 	c.settled("DLOG_IN")
-	p.verify(t, c)
+	p.verify(t, c, false)
 	m := r.balance()
 	if m["dlog_router_entries_in_flight"] != 0 || m["dlog_router_messages_in_hand"] != 0 {
 		t.Errorf("not settled: %v", m)

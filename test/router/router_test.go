@@ -326,7 +326,7 @@ func TestOrder(t *testing.T) {
 	}
 	p.acked.Wait()
 	c.settled("DLOG_IN")
-	p.verify(t, c)
+	p.verify(t, c, false)
 	for i := range p.expect {
 		last := map[string]int{}
 		for _, pk := range c.everything("DLOG_TO_" + streamName(i)) {
@@ -384,6 +384,20 @@ func TestOtherServer(t *testing.T) {
 	c := dial(t, srv.URL())
 	c.say("dlog.in.svc.info.-", `{"n":1}`)
 	c.first("DLOG_TO_all", 1)
+}
+
+// TestSinks: the router makes the durables of sinks that may not.
+func TestSinks(t *testing.T) {
+	cfg := load(t, strings.Replace(teams, `name = "payments"`, "name = \"payments\"\nsinks = [\"ledger\", \"screen\"]", 1))
+	r := runWith(t, cfg, router.Options{Consumer: func(sink string) jetstream.ConsumerConfig {
+		return jetstream.ConsumerConfig{Durable: sink, AckPolicy: jetstream.AckExplicitPolicy}
+	}})
+	c := dial(t, r.addrs.NATS)
+	for _, sink := range []string{"ledger", "screen"} {
+		if _, err := c.js.Consumer(t.Context(), "SHOP_TO_payments", sink); err != nil {
+			t.Errorf("%s: %v", sink, err)
+		}
+	}
 }
 
 func TestDoesNotStart(t *testing.T) {

@@ -267,20 +267,22 @@ func (c *client) everything(name string) (all []stream.Pack) {
 // settled waits until the routers have acked everything that IN holds.
 func (c *client) settled(in string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 60*time.Second)
 	defer cancel()
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
+	var last *jetstream.ConsumerInfo
 	for {
 		cons, err := c.js.Consumer(ctx, in, "router")
 		if err == nil {
-			if i := cons.CachedInfo(); i.NumPending == 0 && i.NumAckPending == 0 {
+			last = cons.CachedInfo()
+			if last.NumPending == 0 && last.NumAckPending == 0 {
 				return
 			}
 		}
 		select {
 		case <-ctx.Done():
-			c.t.Fatalf("not settled: %+v %v", cons, err)
+			c.t.Fatalf("not settled: %+v %v", last, err)
 		case <-t.C:
 		}
 	}
