@@ -16,9 +16,8 @@ type box struct {
 	seq    atomic.Uint64
 	refuse func(level entry.Level, task bool) bool
 
-	mu    sync.Mutex // guards got
-	got   []kept
-	calls int
+	mu  sync.Mutex // guards got
+	got []kept
 }
 
 // kept is one entry with what stood beside it.
@@ -70,6 +69,9 @@ func (b *box) last(t *testing.T) kept {
 	}
 	return all[len(all)-1]
 }
+
+// depth is a context key of its own for each number.
+type depth int
 
 // newProcess returns a process that writes to a box and advises into a buffer.
 func newProcess(t testing.TB, change ...func(*structure.Config)) (*structure.Process, *box, *lockedBuffer) {

@@ -289,7 +289,7 @@ func TestAllocations(t *testing.T) {
 	defer tk.End(nil)
 	deep := ctx
 	for i := range 8 {
-		deep = context.WithValue(deep, i, i) //nolint:staticcheck // any key does
+		deep = context.WithValue(deep, depth(i), i)
 	}
 	hooked := p.Attach(zerolog.New(nil).With().Timestamp().Logger())
 	named := p.Attach(zerolog.New(nil), "named")
