@@ -418,4 +418,3 @@ func TestManyGoroutinesShareOneTask(t *testing.T) {
 		t.Errorf("the end's number is %d", n)
 	}
 }
-
