@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -32,7 +31,7 @@ type chain struct {
 	limits [classes]atomic.Int64
 	notify atomic.Pointer[func(entry.Level, bool)]
 
-	short     atomic.Bool // the disk was full when a segment was last asked for
+	lean      atomic.Bool // no block is at hand for the next segment
 	unsaved   atomic.Uint64
 	abandoned atomic.Uint64
 	lastBlock atomic.Int64  // Unix time in ns when somebody last waited for room
@@ -44,6 +43,7 @@ type chain struct {
 	segs      []*segment    // live, by index
 	spares    []*block      // empty ones, at most maxSpares
 	preparing chan struct{} // not nil while prepare runs; closed at its end
+	short     bool          // the disk was full when a block was last asked for
 	retry     time.Time     // no allocation before, after one failed
 	work      sync.WaitGroup
 
@@ -85,24 +85,29 @@ func newChain(s store, j journal, n counters, cfg Config, size int) *chain {
 		room: make(chan struct{}, 1),
 	}
 	c.reader.init()
-	c.setLimits(int64(c.most) * int64(size))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.relimit()
 	return c
 }
 
-// start makes the first segment.
-func (c *chain) start() error {
-	b, err := c.store.alloc(c.size)
-	if err != nil {
-		return fmt.Errorf("make segment: %w", err)
+// relimit sets how full the queue may be for each class. mu is held.
+//
+// Where the disk was full, what there is is all there will be. And while no block is at hand for the next segment, the lower
+// classes leave the end of this one to the others: that there is room on the disk is known when the block is there.
+func (c *chain) relimit() {
+	total := int64(c.most) * int64(c.size)
+	if c.short {
+		total = int64(max(len(c.segs), 1)) * int64(c.size)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.install(b, 0, 1)
-}
-
-func (c *chain) setLimits(total int64) {
-	c.limits[low].Store(total / 10 * 8)
-	c.limits[middle].Store(total / 10 * 9)
+	lean := len(c.spares) == 0 && len(c.segs) < c.most
+	end := total
+	if lean && !c.short {
+		end = c.sealed.Load() + int64(c.size)
+	}
+	c.lean.Store(lean)
+	c.limits[low].Store(min(total/10*8, end-int64(c.size)/10*2))
+	c.limits[middle].Store(min(total/10*9, end-int64(c.size)/10))
 	c.limits[high].Store(total)
 }
 
@@ -125,10 +130,13 @@ func (c *chain) Reserve(subject string, level entry.Level, task bool, max int) (
 			if why, ok = c.advance(g); ok {
 				continue
 			}
-		} else if c.cur.Load() != g || c.short.Load() && c.findRoom(g) {
-			continue // the sum was of two moments, or there is room now
-		} else if c.short.Load() {
-			why = NoDisk
+		} else if c.cur.Load() != g {
+			continue // the sum was of two moments
+		} else if c.lean.Load() {
+			var ok bool
+			if why, ok = c.findRoom(g); ok {
+				continue
+			}
 		}
 		if why != Closed && classOf(level, task) == high && c.await(&deadline) {
 			continue
@@ -242,8 +250,8 @@ func (c *chain) takeBlock() (*block, Reason) {
 // noDisk makes what there is the whole of the queue: the levels share that from now on. mu is held.
 func (c *chain) noDisk() {
 	c.retry = time.Now().Add(retryAfter)
-	c.short.Store(true)
-	c.setLimits(int64(max(len(c.segs), 1)) * int64(c.size))
+	c.short = true
+	c.relimit()
 }
 
 // install makes b the last segment. mu is held.
@@ -256,6 +264,7 @@ func (c *chain) install(b *block, index uint32, base uint64) error {
 	g := newSegment(c, b, index, base)
 	c.sealed.Store(int64(len(c.segs)) * int64(c.size))
 	c.segs = append(c.segs, g)
+	c.relimit() // before others see g: a limit that is too high for a moment refuses nobody
 	c.cur.Store(g)
 	return nil
 }
@@ -293,14 +302,32 @@ func (c *chain) keepSpare(b *block) {
 		return
 	}
 	c.spares = append(c.spares, b)
-	c.short.Store(false)
-	c.setLimits(int64(c.most) * int64(c.size))
+	c.short = false
+	c.relimit()
 }
 
-// findRoom looks for room after the disk was full: another try is due, or all that g holds is acked and its block can serve
-// again.
-func (c *chain) findRoom(g *segment) bool {
+// findRoom is for those who come near the end of g while no block is at hand for the next segment: it waits for the one that is
+// being made. Where the disk is full, and all that g holds is acked, g makes room itself.
+func (c *chain) findRoom(g *segment) (Reason, bool) {
 	c.prepareNext()
+	c.mu.Lock()
+	preparing, short := c.preparing, c.short
+	ready := c.cur.Load() != g || len(c.spares) > 0
+	c.mu.Unlock()
+	switch {
+	case ready:
+		return 0, true
+	case !short && preparing != nil:
+		<-preparing
+		return 0, true
+	case !short:
+		return Full, false
+	}
+	return NoDisk, c.sealAcked(g)
+}
+
+// sealAcked ends g before it is full, so that its block can serve again, if the reader has seen and acked all of it.
+func (c *chain) sealAcked(g *segment) bool {
 	if !c.rmu.TryLock() {
 		return false
 	}

@@ -229,6 +229,7 @@ func (c *chain) settle(g *segment) {
 	}
 	c.sealed.Store(int64(before) * int64(c.size))
 	c.retry = time.Time{} // removing it makes room
+	c.relimit()
 	want := !c.closed && len(c.spares) < maxSpares
 	c.mu.Unlock()
 	c.free(g, want)
