@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dlog-fabric/dlog/pkg/router"
+	"github.com/dlog-fabric/dlog/pkg/sink"
 )
 
 func routerCommand(env Env) *cobra.Command {
@@ -64,7 +65,8 @@ func (f *routerRunFlags) run(ctx context.Context, env Env) error {
 	log := ownLog(env)
 	var readyErr error // written before Run returns
 	err = router.Run(ctx, cfg, router.Options{
-		Log: log,
+		Log:      log,
+		Consumer: sink.ConsumerConfig, // the router makes the durables that a stream's sinks may not make themselves
 		Ready: func(a router.Addrs) {
 			log.Info().Msg("ready: " + readyText(a, cfg))
 			if readyErr = writeReady(f.ready, addrs("nats", a.NATS, "http", a.HTTP)); readyErr != nil {

@@ -151,22 +151,27 @@ func TestCalls(t *testing.T) {
 			t.Error("the caller's request was changed")
 		}
 	}
+	calls := dloghttp.Calls()
+	f("http://payments:80/charge", &answer{status: 502}, `
+		x: succeeded
+		  > payments:80`)
+	f("http://example.org/", &answer{err: errors.New("no route")}, `x: succeeded`)
 	f("http://payments:80/charge?secret=1", &answer{status: 200}, `
 		x: succeeded
 		  GET payments: succeeded method=GET host=payments:80 url=/charge status=200
-		    > payments:80`)
+		    > payments:80`, calls)
 	f("http://example.org/", &answer{status: 404}, `
 		x: succeeded
-		  GET example.org: succeeded * status=404`)
+		  GET example.org: succeeded * status=404`, calls)
 	f("http://example.org/", &answer{status: 404}, `
 		x: succeeded
-		  GET example.org: failed (status 404 Not Found) *`, dloghttp.Fail4xx())
+		  GET example.org: failed (status 404 Not Found) *`, calls, dloghttp.Fail4xx())
 	f("http://example.org/", &answer{status: 502}, `
 		x: succeeded
-		  GET example.org: failed (status 502 Bad Gateway) * status=502`)
+		  GET example.org: failed (status 502 Bad Gateway) * status=502`, calls)
 	f("http://example.org/", &answer{err: errors.New("no route")}, `
 		x: succeeded
-		  GET example.org: failed (no route) *`)
+		  GET example.org: failed (no route) *`, calls)
 	f("http://example.org/", &answer{err: context.Canceled}, `
 		x: succeeded
 		  charge: cancelled (context canceled) *`, dloghttp.Name(func(*http.Request) string { return "charge" }))
@@ -179,7 +184,9 @@ func TestWhereTokensAreSent(t *testing.T) {
 	f := func(target, traceparent string, sent bool) {
 		t.Helper()
 		a := &answer{status: 200}
-		r, err := http.NewRequestWithContext(context.Background(), "GET", target, nil)
+		ctx, tk := rec.Client().Start(context.Background(), "x")
+		defer tk.End(nil)
+		r, err := http.NewRequestWithContext(ctx, "GET", target, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,9 +264,9 @@ func TestOverTheNetwork(t *testing.T) {
 	tk.End(nil)
 	got := out.String()
 	for _, want := range []string{
-		"visit: succeeded\n  GET 127.0.0.1: succeeded method=GET host=*",
-		"\n    GET /flush: succeeded method=GET url=/flush peer=* status=200 bytes=6\n",
-		"\n    GET /hijack: succeeded method=GET url=/hijack peer=* status=101 bytes=0\n",
+		"visit: succeeded\n  > 127.0.0.1:*",
+		"\n  GET /flush: succeeded method=GET url=/flush peer=* status=200 bytes=6\n",
+		"\n  GET /hijack: succeeded method=GET url=/hijack peer=* status=101 bytes=0\n",
 	} {
 		if !contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)

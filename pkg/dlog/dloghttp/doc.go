@@ -18,7 +18,8 @@
 //
 // # The client's side
 //
-// Each call is a task below the task of its context, named by method and host, or by [Name]. The headers Dlog-Task and traceparent
-// go to hosts inside only (loopback, private addresses, Config.Inside), and a traceparent that is already there stays.
-// An error has failed; so has a status of 500 and above. The task ends when the answer's head is there, not its body.
+// The task of a call's context is handed over: the server's task stands below it, and a call that is tried again becomes another attempt beside the first.
+// The headers Dlog-Task and traceparent go to hosts inside only (loopback, private addresses, Config.Inside), and a traceparent that is already
+// there stays. With [Calls] or [Name] each call is a task as well: an error has failed, and so has a status of 500 and above; it ends when the
+// answer's head is there, not its body.
 package dloghttp

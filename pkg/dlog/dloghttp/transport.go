@@ -7,7 +7,8 @@ import (
 	"github.com/dlog-fabric/dlog/pkg/task"
 )
 
-// Transport makes a task of each call and sends it through next, nil for [http.DefaultTransport].
+// Transport sends calls through next, nil for [http.DefaultTransport], and hands the task of each call's context over to the server.
+// With [Calls] or [Name] each call is a task of its own as well.
 func Transport(d *dlog.Client, next http.RoundTripper, opts ...Option) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -22,14 +23,28 @@ type transport struct {
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (tr *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	if tr.d == nil || r.URL == nil || tr.skip != nil && tr.skip(r) {
+func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case tr.d == nil || r.URL == nil || tr.skip != nil && tr.skip(r):
+		return tr.next.RoundTrip(r)
+	case tr.calls || tr.name != nil:
+		return tr.call(r)
+	}
+	t := dlog.TaskFrom(r.Context())
+	if t == nil || !tr.d.Inside(r.URL.Host) {
 		return tr.next.RoundTrip(r)
 	}
+	out := r.Clone(r.Context()) // a RoundTripper must not change the request
+	setHeaders(out.Header, t, r.URL.Host)
+	return tr.next.RoundTrip(out)
+}
+
+// call makes a task of the call.
+func (tr *transport) call(r *http.Request) (resp *http.Response, err error) {
 	ctx, t := tr.d.Start(r.Context(), tr.nameOf(r), dlog.Str("method", r.Method), dlog.Str("host", r.URL.Host), dlog.Str("url", path(r)))
 	var verdict error
 	defer t.End(&verdict)
-	out := r.Clone(ctx) // a RoundTripper must not change the request
+	out := r.Clone(ctx)
 	if tr.d.Inside(r.URL.Host) {
 		setHeaders(out.Header, t, r.URL.Host)
 	}
