@@ -31,7 +31,9 @@ type chain struct {
 	limits [classes]atomic.Int64
 	notify atomic.Pointer[func(entry.Level, bool)]
 
-	lean      atomic.Bool // no block is at hand for the next segment
+	lean atomic.Bool // no block is at hand for the next segment
+	_    [64]byte    // above is what producers read, below what others write
+
 	unsaved   atomic.Uint64
 	abandoned atomic.Uint64
 	lastBlock atomic.Int64  // Unix time in ns when somebody last waited for room

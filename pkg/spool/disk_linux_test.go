@@ -216,3 +216,46 @@ func TestMemoryLimitIsSensible(t *testing.T) {
 		t.Errorf("%d bytes of %d", n, machineMemory())
 	}
 }
+
+// TestOverlay: what lies below an overlay is not known, so files are written there.
+func TestOverlay(t *testing.T) {
+	base := mount(t, "size=16m,mode=0700")
+	var dirs []string
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
+		dir := filepath.Join(base, name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, dir)
+	}
+	merged := dirs[3]
+	if err := unix.Mount("overlay", merged, "overlay", 0, "lowerdir="+dirs[0]+",upperdir="+dirs[1]+",workdir="+dirs[2]); err != nil {
+		t.Skipf("NOT RUN: an overlay cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(merged, unix.MNT_DETACH) })
+	q, err := Open(Config{Dir: merged, Bytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(q.Where(), "(overlay, written, 4 MiB)") {
+		t.Error(q.Where())
+	}
+	if n := say(q, entry.Info, 1000); n != 1000 || ackEverything(t, q) != n {
+		t.Errorf("%d entries", n)
+	}
+	if err := q.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSpoolInMemoryIsBounded: a spool on tmpfs is memory of the cgroup.
+func TestSpoolInMemoryIsBounded(t *testing.T) {
+	q, err := Open(Config{Dir: mount(t, "size=64m,mode=0700"), Bytes: 1 << 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	if got, most := q.Stats().Limit, memoryLimit()/10; got > most {
+		t.Errorf("limit %d, more than a tenth of %d", got, memoryLimit())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -47,6 +48,12 @@ func child(role, dir, ledger string, noMap bool) error {
 	q, err := spool.Open(cfg)
 	if err != nil {
 		return err
+	}
+	if err := q.SetBirth([]byte("born to " + role)); err != nil {
+		return err
+	}
+	if _, err := q.Reserve("s", entry.Error, false, 1<<30); err == nil {
+		return errors.New("an endless line was accepted")
 	}
 	said, err := os.OpenFile(ledger, os.O_RDWR, 0)
 	if err != nil {
@@ -94,9 +101,7 @@ func killChild(t *testing.T, role, dir, how string) (said []uint64, ledger strin
 	if err := os.WriteFile(ledger, make([]byte, 8*killGoroutines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], dir, ledger, how)
-	cmd.Env = append(os.Environ(), childEnv+"="+role)
-	cmd.Stderr = os.Stderr
+	cmd := childCommand(role, dir, ledger, how)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +124,13 @@ func killChild(t *testing.T, role, dir, how string) (said []uint64, ledger strin
 		said = append(said, binary.LittleEndian.Uint64(b[8*g:]))
 	}
 	return said, ledger
+}
+
+func childCommand(role, dir, ledger, how string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], dir, ledger, how)
+	cmd.Env = append(os.Environ(), childEnv+"="+role)
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 // roll checks who came out of a spool.
@@ -198,6 +210,9 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 					a := adoptOne(t, dir)
 					drain(t, a, func(it spool.Item) { r.add(it.Line) })
 					total += r.check(t, said)
+					if got := fmt.Sprint(a.Refused()); string(a.Birth()) != "born to say" || got != "[{error false size 1}]" {
+						t.Errorf("birth %q, refused %s", a.Birth(), got)
+					}
 					mustClose(t, a)
 				}
 				if left := processes(t, dir); len(left) > 0 {

@@ -101,6 +101,9 @@ func isDead(path string) bool {
 	if _, err := os.Lstat(filepath.Join(path, adoptedFile)); err == nil {
 		return true
 	}
+	if _, err := os.Lstat(filepath.Join(path, headFile)); err != nil {
+		return false // its process may be about to take the lock
+	}
 	name := filepath.Join(path, lockFile)
 	st, err := os.Lstat(name)
 	if err != nil || !st.Mode().IsRegular() {

@@ -51,7 +51,7 @@ type segment struct {
 	// state is the end of what is reserved (low 40 bits) and the number of reservations (high 24), so that one addition
 	// gives an entry its place and its number.
 	state atomic.Uint64
-	_     [56]byte // producers write state all the time, the rest is read-only to them
+	_     [56]byte // producers write state all the time, and only read what follows
 
 	chain *chain
 	mem   []byte
@@ -63,6 +63,8 @@ type segment struct {
 	tail atomic.Uint64
 	// forsaken counts frames that the reader gave up while their producer may still write to them.
 	forsaken atomic.Int32
+
+	_ [64]byte // the reader writes what follows all the time
 
 	// Guarded by chain.rmu.
 	open    int  // frames read and not acked
