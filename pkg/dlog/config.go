@@ -31,6 +31,9 @@ type Config struct {
 	// service sends what is left there. "memory" is a queue in memory. Default: what [spool.Place] finds: DLOG_SPOOL, a directory that systemd or dlog-agent
 	// made for it, memory.
 	Spool string
+	// Queue says how much waiting entries may take and whether each is synced to the disk before its call returns; see [spool.Config].
+	// Its Dir is ignored: Spool says where. Default: 256 MiB of files, 16 MiB in memory, not synced.
+	Queue spool.Config
 	// Level is the lowest level that loggers let through: trace, debug, info, warn, error, fatal or panic. Task entries are not
 	// affected. Default: DLOG_LEVEL, then everything; a logger given to Attach keeps its own.
 	Level string

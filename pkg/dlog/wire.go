@@ -47,10 +47,12 @@ func placeOf(cfg Config, env lookup) string {
 
 // openQueue opens the queue in the directory, and says what it outlives. Without a directory, or with one that cannot be used, entries wait in memory.
 func openQueue(cfg Config, dir string) spool.Queue {
+	limits := cfg.Queue
+	limits.Dir = dir
 	if dir == "" {
-		return spool.NewMemory(spool.Config{})
+		return spool.NewMemory(limits)
 	}
-	queue, err := spool.OpenOrMemory(spool.Config{Dir: dir})
+	queue, err := spool.OpenOrMemory(limits)
 	if err != nil {
 		say(cfg, "%v", err)
 	}
