@@ -140,4 +140,3 @@ func findError(err error, prefix string, s *sourceFlags) error {
 	}
 	return fmt.Errorf("no task with trace %s in %s; \"dlog-sink tasks --since 1d\" lists those there are", prefix, where)
 }
-

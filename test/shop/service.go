@@ -54,8 +54,10 @@ func serve(ctx context.Context, name string, build func(*service) (http.Handler,
 	if err != nil {
 		return fmt.Errorf("connect to the mail queue: %w", err)
 	}
-	s := &service{d: d, book: book, upstream: parseUpstream(o.upstream), nc: nc,
-		client: &http.Client{Transport: dloghttp.Transport(d, nil)}}
+	s := &service{
+		d: d, book: book, upstream: parseUpstream(o.upstream), nc: nc,
+		client: &http.Client{Transport: dloghttp.Transport(d, nil)},
+	}
 	handler, err := build(s)
 	if err != nil {
 		return err
