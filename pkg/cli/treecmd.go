@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type treeFlags struct {
 	source sourceFlags
 	out    output
+	by     string
 	all    bool
 	depth  int
 	errors bool
@@ -30,31 +32,71 @@ func treeCommand(env Env) *cobra.Command {
 		Short: "Show the whole story of one task, over all processes",
 		Long: `tree shows the tasks of one trace with their entries in place. ID is the trace id or any unambiguous beginning of it.
 
-What failed stands open, what succeeded is folded where it is long; --all opens everything. Numbers that are absent are shown
-where they belong, with the reason.`,
+What failed stands open, what succeeded is folded where it is long, and a line does not repeat what the lines around it say;
+--all shows everything. Numbers that are absent are shown where they belong, with the reason.
+
+With --by FIELD the ID is a value of that field, or the unambiguous beginning of one, as programs without tasks log it: their
+entries are put together by service and time, and outcomes are guessed from levels and marked so. Trees in which the value
+occurs stand among them whole. From a stream --by looks back ` + tasksSince + ` unless --since says otherwise.`,
 		Example: `  dlog-sink tree 0193e1a2
   dlog-sink tree 0193e1a2 --all
   dlog-sink tree 0193e1a2 --format json
-  dlog-sink tree 0193e1a2 --file checkout.log --file payments.log`,
-		Args: exactArgs(1, "a trace id or the beginning of one"),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), env, args[0]) },
+  dlog-sink tree 0193e1a2 --file checkout.log --file payments.log
+  dlog-sink tree --by request_id 7f3a --file *.log
+  dlog-sink tree --by http.request.id 7f3a --since 2h`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				args = f.source.takeFiles(args)
+			}
+			if err := exactArgs(1, "a trace id or the beginning of one")(cmd, args); err != nil {
+				return err
+			}
+			if f.by != "" {
+				return f.runBy(cmd.Context(), env, args[0])
+			}
+			return f.run(cmd.Context(), env, args[0])
+		},
 	}
 	f.source.addFlags(cmd, env)
 	f.source.addPastFlags(cmd)
 	f.out.addFlag(cmd, "text", "json")
-	cmd.Flags().BoolVar(&f.all, "all", false, "open every task and show every entry")
+	cmd.Flags().StringVar(&f.by, "by", "", "put entries together that have the value ID in this `FIELD` (dotted into objects)")
+	cmd.Flags().BoolVar(&f.all, "all", false, "open every task and show every entry and every field")
 	cmd.Flags().IntVar(&f.depth, "depth", 0, "open at most `N` levels (0: no limit)")
 	cmd.Flags().BoolVar(&f.errors, "errors", false, "open only what leads to a failure, and show only entries of level error and above")
 	return cmd
 }
 
-func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
-	now := time.Now()
+// takeFiles moves those arguments that are files to the files, if there are any: a shell makes several words of "--file *.log",
+// of which the flag takes the first only.
+func (s *sourceFlags) takeFiles(args []string) []string {
+	if len(s.files) == 0 {
+		return args
+	}
+	var rest []string
+	for _, arg := range args {
+		if st, err := os.Stat(arg); err == nil && !st.IsDir() {
+			s.files = append(s.files, arg)
+		} else {
+			rest = append(rest, arg)
+		}
+	}
+	return rest
+}
+
+// tracePrefix reads a trace id or the beginning of one.
+func tracePrefix(id string) (string, error) {
 	prefix := strings.ToLower(strings.ReplaceAll(id, "-", ""))
 	if prefix == "" || len(prefix) > 32 || strings.Trim(prefix, "0123456789abcdef") != "" {
-		return usagef("trace %q: want up to 32 hex digits, as \"dlog-sink tasks\" prints them", id)
+		return "", usagef("trace %q: want up to 32 hex digits, as \"dlog-sink tasks\" prints them", id)
 	}
-	if err := firstError(f.source.check(now), f.out.check()); err != nil {
+	return prefix, nil
+}
+
+func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
+	now := time.Now()
+	prefix, err := tracePrefix(id)
+	if err := firstError(err, f.source.check(now), f.out.check()); err != nil {
 		return err
 	}
 	src, err := f.source.open(env)
@@ -62,12 +104,18 @@ func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
 		return err
 	}
 	defer src.close()
-	roots, err := f.find(ctx, src, prefix, now)
+	roots, err := f.source.findTrace(ctx, src, prefix, now)
 	if err != nil {
 		return err
 	}
+	return f.print(env, roots, now)
+}
+
+func (f *treeFlags) print(env Env, roots []*tree.Task, now time.Time) error {
 	out := bufio.NewWriter(env.Stdout)
+	opts := view.TreeOptions{Options: viewOptions(env, now), All: f.all, Depth: f.depth, Errors: f.errors}
 	for i, t := range roots {
+		var err error
 		switch {
 		case f.out.json():
 			err = tree.WriteTree(out, t)
@@ -76,7 +124,7 @@ func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
 				_, err = out.WriteString("\n")
 			}
 			if err == nil {
-				err = view.Tree(out, t, view.TreeOptions{Options: viewOptions(env, now), All: f.all, Depth: f.depth, Errors: f.errors})
+				err = view.Tree(out, t, opts)
 			}
 		}
 		if err != nil {
@@ -86,29 +134,35 @@ func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
 	return out.Flush()
 }
 
-// find looks first where the trace id says that the task began, and through everything when it is not there: an id from
-// elsewhere tells no time, and clocks differ.
-func (f *treeFlags) find(ctx context.Context, src source, prefix string, now time.Time) ([]*tree.Task, error) {
+// findTrace returns the outermost tasks of the one trace that begins with prefix. It looks first where the id says that the
+// task began, so that --since tells where to look and never cuts a tree in two; and through everything when it is not
+// there: an id from elsewhere tells no time, and clocks differ.
+func (s *sourceFlags) findTrace(ctx context.Context, src source, prefix string, now time.Time) ([]*tree.Task, error) {
+	since := s.sinceTime
 	begin, known := traceStart(prefix)
-	explicit := !f.source.sinceTime.IsZero() || len(f.source.files) > 0
-	if known && !explicit {
-		roots, err := f.read(ctx, src, prefix, begin.Add(-clockSlack), now)
+	begin = begin.Add(-clockSlack)
+	switch {
+	case len(s.files) > 0:
+		since = time.Time{} // a file is read whole in any case
+	case known && since.IsZero():
+		roots, err := s.readTrace(ctx, src, prefix, begin, now)
 		if !errors.Is(err, tree.ErrNotFound) {
 			return roots, err
 		}
+	case known && begin.Before(since):
+		since = begin
 	}
-	roots, err := f.read(ctx, src, prefix, f.source.sinceTime, now)
+	roots, err := s.readTrace(ctx, src, prefix, since, now)
 	if err != nil && ctx.Err() == nil && errors.Is(err, tree.ErrNotFound) {
-		return nil, findError(err, prefix, &f.source)
+		return nil, findError(err, prefix, s)
 	}
 	return roots, err
 }
 
-func (f *treeFlags) read(ctx context.Context, src source, prefix string, since, now time.Time) ([]*tree.Task, error) {
-	cfg := tree.Config{Now: func() time.Time { return now }, Part: f.source.partial(), DropLoose: true}
+func (s *sourceFlags) readTrace(ctx context.Context, src source, prefix string, since, now time.Time) ([]*tree.Task, error) {
 	keys := newTraceKeys()
 	want := []byte(prefix)
-	forest, err := gather(ctx, src, window{since: since, until: f.source.untilTime}, cfg, func(it item) bool {
+	forest, err := gather(ctx, src, window{since: since, until: s.untilTime}, s.treeConfig(ctx, src, now), func(it item) bool {
 		id := keys.of(it.line)
 		return bytes.HasPrefix(id, want) || (id == nil && it.subj.Level == subject.TaskLevel)
 	})

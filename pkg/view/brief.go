@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 // entry below, an error that is passed up stands where it came from and on the
 // outermost task.
 
-// said counts the fields that the tasks around a line show, name and value.
+// said counts the fields, name and value, that the tasks around a line show: what
+// each was begun with and what it failed with. Results are no context.
 type said map[[2]string]int
 
 // enter adds what the task's line shows to what is known below it.
@@ -29,9 +31,15 @@ func (s said) add(t *tree.Task, n int) {
 		s[[2]string{t.By.Field, t.By.Value}] += n
 		s[[2]string{t.By.Field, string(entry.AppendString(nil, t.By.Value))}] += n
 	}
-	for _, e := range frame(t) {
+	about := cmp.Or(t.Start, t.End)
+	for _, e := range []*entry.Entry{t.Start, t.End} {
+		if e == nil {
+			continue
+		}
 		for name, value := range ownFields(e) {
-			s[[2]string{name, string(value.Raw)}] += n
+			if e == about || rankOf(e, name) == first {
+				s[[2]string{name, string(value.Raw)}] += n
+			}
 		}
 	}
 }
@@ -103,7 +111,7 @@ func (d *drawing) brief(t *tree.Task, folded bool) func(string, entry.Value) boo
 func aboutError(t *tree.Task, name string, value entry.Value) bool {
 	switch name {
 	case "error", "reason":
-		return value.Kind == entry.String && string(value.Text(nil)) == t.Error
+		return text(value) == t.Error
 	case "exception":
 		return t.Proc == ""
 	}
@@ -130,10 +138,7 @@ func passes(t *tree.Task) bool {
 // inName reports whether the task's name holds the field: that of a request is
 // made of its method and route.
 func inName(t *tree.Task, name string, value entry.Value) bool {
-	if name != "method" && name != "url" || value.Kind != entry.String {
-		return false
-	}
-	return slices.Contains(strings.Fields(t.Name), string(value.Text(nil)))
+	return (name == "method" || name == "url") && slices.Contains(strings.Fields(t.Name), text(value))
 }
 
 // inError reports whether the field is the status that the error is about.

@@ -17,12 +17,24 @@ func framing(key string) bool {
 }
 
 // eliotFraming are those of Eliot's messages.
-func eliotFraming(key string) bool {
+func eliotFraming(key string, value entry.Value) bool {
 	switch key {
 	case "task_uuid", "task_level", "timestamp", "action_type", "action_status", "log_level", "logger":
 		return true
+	case "errno": // Eliot gives it to every OSError
+		return value.Kind == entry.Null
+	case "message_type": // Eliot's own say where a message came from
+		return strings.HasPrefix(text(value), "eliot:")
 	}
 	return false
+}
+
+// text returns the text of a string, "" for anything else.
+func text(v entry.Value) string {
+	if v.Kind != entry.String {
+		return ""
+	}
+	return string(v.Text(nil))
 }
 
 // fields writes the entry's own fields as key=value, the error first: it is what
@@ -56,7 +68,7 @@ func ownFields(e *entry.Entry) iter.Seq2[string, entry.Value] {
 		var buf [256]byte
 		for key, value := range entry.Members(e.Raw) {
 			name := string(key.Text(buf[:0]))
-			if framing(name) || eliot && eliotFraming(name) || isMessage(e, name, value) {
+			if framing(name) || eliot && eliotFraming(name, value) || isMessage(e, name, value) {
 				continue
 			}
 			if !yield(name, value) {
