@@ -60,10 +60,17 @@ func (a *Adopted) Err() error {
 	return a.c.recovered.failed
 }
 
-// Adopt opens the queues of all dead processes below dir and takes their locks. Those whose process lives, or that another
-// adopter has, are passed over; those of another user too, unless this process is root's. The error joins one line for each
-// that cannot be read: its files are left alone. A directory that does not exist holds none.
-func Adopt(dir string) ([]*Adopted, error) {
+// MaxAdopted is how many queues Adopt opens at once. Each takes four file descriptors and more while it is read.
+const MaxAdopted = 64
+
+// Adopt is AdoptSome for MaxAdopted queues of any processes.
+func Adopt(dir string) ([]*Adopted, error) { return AdoptSome(dir, MaxAdopted, nil) }
+
+// AdoptSome opens queues of dead processes below dir, at most as many as said, and takes their locks. Those whose process lives,
+// or that another adopter has, are passed over; of the others those whose birth entry (nil where it is missing) want refuses;
+// nil wants all. The error joins one line for each that cannot be read: its files are left alone, as are those of another user,
+// unless this process is root's. A directory that does not exist holds none.
+func AdoptSome(dir string, most int, want func(birth []byte) bool) ([]*Adopted, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -74,14 +81,17 @@ func Adopt(dir string) ([]*Adopted, error) {
 	var all []*Adopted
 	var failed []error
 	for _, e := range entries {
+		if len(all) >= most {
+			break
+		}
 		if !isProcessName(e.Name()) {
 			continue
 		}
-		a, err := adoptOne(filepath.Join(dir, e.Name()))
+		a, err := adoptOne(filepath.Join(dir, e.Name()), want)
 		switch {
 		case err == nil:
 			all = append(all, a)
-		case !errors.Is(err, errLocked) && !errors.Is(err, errNotComplete) && !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, errLocked) && !errors.Is(err, errNotComplete) && !errors.Is(err, errNotWanted) && !errors.Is(err, fs.ErrNotExist):
 			failed = append(failed, fmt.Errorf("spool: adopt %s: %w", filepath.Join(dir, e.Name()), err))
 		}
 	}
@@ -96,10 +106,11 @@ func isProcessName(s string) bool {
 var (
 	errNotComplete = errors.New("not complete")
 	errForeign     = errors.New("belongs to another user")
+	errNotWanted   = errors.New("not wanted")
 )
 
 // adoptOne opens the directory of one dead process.
-func adoptOne(path string) (*Adopted, error) {
+func adoptOne(path string, want func(birth []byte) bool) (*Adopted, error) {
 	before, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
@@ -116,7 +127,7 @@ func adoptOne(path string) (*Adopted, error) {
 		return nil, err
 	}
 	p := &process{root: root, path: path}
-	a, err := p.adopt(before, owner, known)
+	a, err := p.adopt(before, opener{root: root, owner: owner, known: known}, want)
 	if err != nil {
 		if p.lock != nil {
 			p.lock.Close()
@@ -130,8 +141,7 @@ func adoptOne(path string) (*Adopted, error) {
 // staleAfter is the age at which a directory without a head is one whose process died while it was made.
 const staleAfter = time.Hour
 
-func (p *process) adopt(before fs.FileInfo, owner int, known bool) (*Adopted, error) {
-	o := opener{root: p.root, owner: owner, known: known}
+func (p *process) adopt(before fs.FileInfo, o opener, want func(birth []byte) bool) (*Adopted, error) {
 	if now, err := p.root.Stat("."); err != nil || !os.SameFile(before, now) {
 		return nil, errors.Join(errors.New("was replaced while it was opened"), err)
 	}
@@ -151,7 +161,7 @@ func (p *process) adopt(before fs.FileInfo, owner int, known bool) (*Adopted, er
 	} else if now, err := p.lock.Stat(); err != nil || !os.SameFile(st, now) {
 		return nil, errLocked
 	}
-	return p.read(o)
+	return p.read(o, want)
 }
 
 // removeStale removes what a process left that died before it wrote its head.
@@ -226,18 +236,21 @@ func (o opener) readAll(name string, size int) (*region, error) {
 }
 
 // read makes the queue of the files. The lock is held.
-func (p *process) read(o opener) (*Adopted, error) {
+func (p *process) read(o opener, want func(birth []byte) bool) (*Adopted, error) {
 	var err error
 	if p.head, err = o.readAll(headFile, headSize); err != nil {
 		return nil, err
 	}
 	a := &Adopted{}
 	key, err := a.parseHead(p.head.mem)
+	if err == nil && want != nil && !want(a.birth) {
+		err = errNotWanted
+	}
 	if err != nil {
 		p.head.close()
 		return nil, err
 	}
-	w := &writtenFiles{root: p.root, adopted: true}
+	w := &writtenFiles{root: p.root, adopted: true, open: o.open}
 	j := &journalFiles{make: w.region, note: p.setNumber}
 	c := newChain(w, j, newCounters(), Config{}, leastSegment)
 	c.key, c.where, c.atClose = key, p.path+" (adopted)", p.close
@@ -371,22 +384,18 @@ func (c *chain) addSegment(o opener, name string) error {
 		return err
 	}
 	var b [headerSize]byte
-	if _, err := f.ReadAt(b[:], 0); err != nil {
-		f.Close()
-		if errors.Is(err, io.EOF) {
-			return o.root.Remove(name)
-		}
-		return err
+	h := header{}
+	if _, err = f.ReadAt(b[:], 0); err == nil {
+		h, err = parseHeader(b[:])
 	}
-	h, err := parseHeader(b[:])
+	f.Close()
+	if errors.Is(err, io.EOF) || errors.Is(err, errNoSegment) {
+		return o.root.Remove(name)
+	}
 	if err != nil {
-		f.Close()
-		if errors.Is(err, errNoSegment) {
-			return o.root.Remove(name)
-		}
 		return err
 	}
-	block := &block{file: f, name: name, size: int(st.Size()) &^ (align - 1), nonce: h.nonce}
+	block := &block{name: name, size: int(st.Size()) &^ (align - 1), nonce: h.nonce}
 	g := &segment{chain: c, nonce: h.nonce, index: h.index, base: h.base, block: block, resting: true}
 	g.state.Store(uint64(block.size))
 	c.segs = append(c.segs, g)

@@ -329,3 +329,32 @@ func TestAdoptCutFiles(t *testing.T) {
 		}
 	})
 }
+
+func TestAdoptSome(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 6 {
+		q := mustOpen(t, spool.Config{Dir: dir})
+		if i > 0 { // the first died before it stored its birth entry
+			if err := q.SetBirth(fmt.Appendf(nil, "service %d", i%2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustPut(t, q, "s", fmt.Sprintf("%d\n", i))
+		mustClose(t, q)
+	}
+	f := func(most int, want func([]byte) bool, n int) {
+		t.Helper()
+		all, err := spool.AdoptSome(dir, most, want)
+		if err != nil || len(all) != n {
+			t.Errorf("adopted %d, %v; want %d", len(all), err, n)
+		}
+		for _, a := range all {
+			mustClose(t, a)
+		}
+	}
+	f(100, nil, 6)
+	f(4, nil, 4)
+	f(100, func(b []byte) bool { return string(b) == "service 1" }, 3)
+	f(100, func(b []byte) bool { return b == nil }, 1)
+	f(0, nil, 0)
+}

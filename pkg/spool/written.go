@@ -16,7 +16,8 @@ import (
 type writtenFiles struct {
 	root    *os.Root
 	fsync   bool
-	adopted bool // nobody appends
+	adopted bool // nobody appends, and files of sleeping segments are closed
+	open    func(name string) (*os.File, error)
 	names   atomic.Uint32
 }
 
@@ -98,22 +99,37 @@ func (w *writtenFiles) reuse(b *block, _ int) bool {
 }
 
 func (w *writtenFiles) remove(b *block, _ bool) {
-	b.file.Close()
+	w.release(b, false)
 	// What stays behind holds acked entries only, and goes with its directory.
 	_ = w.root.Remove(b.name)
 }
 
-func (w *writtenFiles) release(b *block, _ bool) { b.file.Close() }
+func (w *writtenFiles) release(b *block, _ bool) {
+	if b.file != nil {
+		b.file.Close()
+	}
+}
 
 func (w *writtenFiles) idle(g *segment) bool {
 	if !w.adopted && !g.settled() {
 		return false
 	}
 	g.mem, g.block.mem = nil, nil
+	if w.adopted {
+		g.block.file.Close()
+		g.block.file = nil
+	}
 	return true
 }
 
 func (w *writtenFiles) load(g *segment) error {
+	if g.block.file == nil {
+		f, err := w.open(g.block.name)
+		if err != nil {
+			return err
+		}
+		g.block.file = f
+	}
 	mem := alignedBytes(g.block.size)
 	if _, err := g.block.file.ReadAt(mem, 0); err != nil {
 		return err
