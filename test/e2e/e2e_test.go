@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -71,6 +70,9 @@ func await(limit time.Duration, cond func() bool) bool {
 	return cond()
 }
 
+// startLimit ends a test whose program does not start.
+const startLimit = 30 * time.Second
+
 // binaries builds the programs once for the tests that need real processes.
 func binaries(t *testing.T) string {
 	t.Helper()
@@ -92,7 +94,12 @@ type program struct {
 
 func start(t *testing.T, bin string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(bin, args...), stderr: &bytes.Buffer{}, done: make(chan error, 1)}
+	return startCommand(t, exec.Command(bin, args...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{t: t, cmd: cmd, stderr: &bytes.Buffer{}, done: make(chan error, 1)}
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -106,7 +113,7 @@ func start(t *testing.T, bin string, args ...string) *program {
 func (p *program) ready(file string) map[string]string {
 	p.t.Helper()
 	var m map[string]string
-	ok := await(30*time.Second, func() bool {
+	ok := await(startLimit, func() bool {
 		b, err := os.ReadFile(file)
 		return err == nil && json.Unmarshal(b, &m) == nil
 	})
@@ -117,7 +124,7 @@ func (p *program) ready(file string) map[string]string {
 }
 
 // stop ends the program with the signal and returns how it ended.
-func (p *program) stop(sig syscall.Signal) error {
+func (p *program) stop(sig os.Signal) error {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		p.t.Fatal(err)

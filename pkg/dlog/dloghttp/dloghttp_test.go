@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/dlog-fabric/dlog/pkg/dlog"
@@ -245,7 +246,12 @@ func TestOverTheNetwork(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 		_ = conn.Close()
 	})
-	srv := httptest.NewServer(dloghttp.Handler(server, mux))
+	var handled sync.WaitGroup // a server that closes does not wait for connections that were taken over
+	handler := dloghttp.Handler(server, mux)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer handled.Done()
+		handler.ServeHTTP(w, r)
+	}))
 	c := &http.Client{Transport: dloghttp.Transport(client, srv.Client().Transport)}
 	ctx, tk := client.Start(context.Background(), "visit")
 	for _, path := range []string{"/flush", "/hijack"} {
@@ -253,6 +259,7 @@ func TestOverTheNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		handled.Add(1)
 		resp, err := c.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +267,8 @@ func TestOverTheNetwork(t *testing.T) {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
 	}
-	srv.Close() // waits for the handlers
+	handled.Wait()
+	srv.Close()
 	tk.End(nil)
 	got := out.String()
 	for _, want := range []string{
