@@ -49,8 +49,9 @@ func (t *Task) Headers(name string) (token, traceparent string) {
 }
 
 // Import begins a task that continues another one, often of another process: below the export entry that the token names. A W3C
-// traceparent is taken too: the task then stands in the stranger's trace. An empty token, which is nothing handed over, begins a new
-// trace, as does one that is garbage; that is kept in the field bad_token, and said once. The task of ctx, if any, plays no part.
+// traceparent is taken too (the task then stands in the stranger's trace), and a task id of Eliot's (see [Task.ExportEliot]). An
+// empty token, which is nothing handed over, begins a new trace, as does one that is garbage; that is kept in the field
+// bad_token, and said once. The task of ctx, if any, plays no part.
 func (p *Process) Import(ctx context.Context, token, name string, fields ...Field) (context.Context, *Task) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -79,7 +80,7 @@ func (p *Process) continued(token, name string) (place, error) {
 		}
 		return p.foreign(trace, span, name), nil
 	}
-	tok, err := task.ParseToken(token)
+	tok, err := parseToken(token)
 	if err != nil {
 		return p.fresh(name), err
 	}
@@ -87,7 +88,7 @@ func (p *Process) continued(token, name string) (place, error) {
 }
 
 // isTraceparent tells the two forms apart: the version of a token, 01, is no version of W3C's that exists.
-func isTraceparent(token string) bool { return !strings.HasPrefix(token, "01-") }
+func isTraceparent(token string) bool { return !strings.HasPrefix(token, "01-") && !isEliotID(token) }
 
 func (p *Process) claim(tok task.Token, name string) place {
 	return place{
@@ -130,7 +131,7 @@ func linkTarget(token string) (string, error) {
 		_, _, err := task.ParseTraceparent(token)
 		return token, err
 	}
-	tok, err := task.ParseToken(token)
+	tok, err := parseToken(token)
 	return tok.String(), err
 }
 

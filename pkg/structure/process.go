@@ -46,7 +46,8 @@ type Config struct {
 	// TraceContext returns the trace and the span that a stranger (an OpenTelemetry SDK, say) keeps in the context. An outermost task continues
 	// them. Default: not asked.
 	TraceContext func(context.Context) (trace [16]byte, span [8]byte, ok bool)
-	// Parent is the token that each outermost Start claims, as a parent process hands one over. Default: none.
+	// Parent is what each outermost Start continues, as a parent process hands it over: a token, a W3C traceparent or a task id of Eliot's.
+	// Default: nothing.
 	Parent string
 	// Paths is how many distinct paths get subjects of their own. Default 300.
 	Paths int
@@ -72,7 +73,7 @@ type Process struct {
 	clock  clock
 	routes *routes
 	marks  marks
-	parent task.Token // what outermost tasks claim; zero: nothing
+	parent string // what outermost tasks claim; zero: nothing
 
 	head []byte // `,"dlog":{"svc":"…"`
 	tail []byte // `,"proc":"…","seq":`
@@ -100,7 +101,7 @@ func New(cfg Config) (*Process, error) {
 	} else {
 		p.base = zerolog.New(nil).Hook(&timeHook{&p.clock})
 	}
-	p.parent = p.parseParent(cfg.Parent)
+	p.parent = p.checkParent(cfg.Parent)
 	return p, nil
 }
 
@@ -144,17 +145,16 @@ func checkJSON() error {
 	return nil
 }
 
-// parseParent reads the token of a parent process; one that is garbage is said and forgotten.
-func (p *Process) parseParent(token string) task.Token {
+// checkParent reads the token of a parent process; one that is garbage is said and forgotten.
+func (p *Process) checkParent(token string) string {
 	if token == "" {
-		return task.Token{}
+		return ""
 	}
-	t, err := task.ParseToken(token)
-	if err != nil {
+	if _, err := linkTarget(token); err != nil {
 		p.say.once("parent", "the parent process handed over a token that cannot be read: %v", err)
-		return task.Token{}
+		return ""
 	}
-	return t
+	return token
 }
 
 // ID returns the identity of this run.

@@ -88,8 +88,10 @@ func (p *Process) below(parent *Task, name string) place {
 
 // outermost finds what an outermost task continues: the parent process, a stranger's span, or nothing.
 func (p *Process) outermost(ctx context.Context, name string) place {
-	if p.parent.Pos != "" {
-		return p.claim(p.parent, name)
+	if p.parent != "" {
+		if at, err := p.continued(p.parent, name); err == nil {
+			return at
+		}
 	}
 	if p.cfg.TraceContext != nil {
 		if trace, span, ok := p.cfg.TraceContext(ctx); ok {
