@@ -63,6 +63,23 @@ func (c Cond) Resolve(s subject.Subject) (Verdict, Cond) {
 	return v, Cond{n}
 }
 
+// ResolveButLevel is Resolve for an entry whose level may have been changed: what
+// asks for the level is left open.
+func (c Cond) ResolveButLevel(s subject.Subject) (Verdict, Cond) {
+	var r Record
+	r.load(nil, s, nil)
+	r.open = true
+	v, n := c.node().resolve(&r)
+	return v, Cond{n}
+}
+
+// Keys lists the fields of the line that the condition may ask for.
+func (c Cond) Keys() []string {
+	var b Binder
+	b.Bind(c)
+	return b.keys
+}
+
 // HasLevel reports whether the condition asks for the level anywhere.
 func (c Cond) HasLevel() bool { return hasLevel(c.node()) }
 

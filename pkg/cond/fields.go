@@ -103,7 +103,7 @@ func (l level) bind(b *Binder) node {
 }
 
 func (l level) resolve(r *Record) (Verdict, node) {
-	if !r.isIn || r.isTask {
+	if !r.isIn || r.isTask || r.open {
 		return Maybe, l
 	}
 	return verdict(l.match(r)), nil

@@ -16,6 +16,9 @@ type Binder struct{ keys []string }
 // layout.
 func (b *Binder) Bind(c Cond) Matcher { return Matcher{c.node().bind(b)} }
 
+// Keys lists the fields bound so far, each once.
+func (b *Binder) Keys() []string { return slices.Clone(b.keys) }
+
 // Layout returns the fields bound so far, to load records with. It does not
 // change and may be shared.
 func (b *Binder) Layout() *Layout { return &Layout{entry.CompileKeys(b.keys)} }
@@ -49,7 +52,9 @@ type Record struct {
 	hasSvc bool // the subject names the service
 	isIn   bool // the subject holds level and path: it is of the kinds in and to
 	isTask bool // its level is the token task
+	open   bool // the level is left open, for Resolve
 	lvl    entry.Level
+	now    entry.Level // the same, or what SetLevel said
 
 	service, path     string // of the subject, made when first asked for
 	madeSvc, madePath bool
@@ -73,8 +78,17 @@ func (r *Record) load(l *Layout, s subject.Subject, line []byte) {
 		r.isTask = s.Level == subject.TaskLevel
 		r.lvl, _ = entry.ParseLevel(s.Level)
 	}
+	r.now = r.lvl
 	r.layout, r.line, r.scanned, r.err = l, line, false, nil
 }
+
+// Change puts another line into the place of the one loaded, for an entry that
+// was changed.
+func (r *Record) Change(line []byte) { r.line, r.scanned, r.err = line, false, nil }
+
+// SetLevel makes conditions see this level in the place of the subject's, until
+// the next Load. An entry that frames a task keeps that of its line.
+func (r *Record) SetLevel(l entry.Level) { r.now = l }
 
 // Scan reads the line, if that was not done yet. The error says why the line is
 // no JSON object; its fields count as absent then.
@@ -115,7 +129,7 @@ func (r *Record) text(v *entry.Value) string {
 // level is the entry's: of the subject, else of the line.
 func (r *Record) level(slot int) entry.Level {
 	if r.isIn && !r.isTask {
-		return r.lvl
+		return r.now
 	}
 	v := r.Value(slot)
 	if v.Kind != entry.String {

@@ -5,7 +5,7 @@ import (
 )
 
 // drop ends an entry: copies made before stay, nothing more is made.
-type drop struct{}
+type drop struct{ blind }
 
 func parseDrop(c *compiler, item config.Item) action {
 	on, ok := item.Value.(bool)
@@ -18,6 +18,10 @@ func parseDrop(c *compiler, item config.Item) action {
 	return drop{}
 }
 
-func (drop) apply(d *Decision, rule int) { d.Dropped = rule }
-func (drop) removes() bool               { return true }
-func (drop) String() string              { return "drop" }
+func (drop) apply(d *Decision, rule int) bool {
+	d.Dropped = rule
+	return false
+}
+
+func (drop) removes() bool  { return true }
+func (drop) String() string { return "drop" }

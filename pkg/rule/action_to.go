@@ -6,8 +6,10 @@ import (
 	"github.com/dlog-fabric/dlog/pkg/config"
 )
 
-// to sends a copy to each of its streams that has none yet.
+// to sends a copy of the entry as it stands to each of its streams that has none
+// yet.
 type to struct {
+	blind
 	streams []int
 	names   []string
 }
@@ -34,7 +36,7 @@ func parseTo(c *compiler, item config.Item) action {
 	if len(names) < len(elems) {
 		return nil
 	}
-	return to{c.targets(names, fault), names}
+	return to{streams: c.targets(names, fault), names: names}
 }
 
 // targets looks streams up. fault reports what is wrong with the nth name.
@@ -54,11 +56,11 @@ func (c *compiler) targets(names []string, fault func(n int, format string, args
 	return found
 }
 
-func (t to) apply(d *Decision, _ int) {
+func (t to) apply(d *Decision, _ int) bool {
 	for _, i := range t.streams {
 		d.send(i)
 	}
+	return true
 }
 
-func (to) removes() bool    { return false }
 func (t to) String() string { return "to " + strings.Join(t.names, ", ") }

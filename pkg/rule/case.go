@@ -3,12 +3,14 @@ package rule
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/dlog-fabric/dlog/pkg/cond"
 	"github.com/dlog-fabric/dlog/pkg/config"
 	"github.com/dlog-fabric/dlog/pkg/entry"
 	"github.com/dlog-fabric/dlog/pkg/subject"
@@ -16,9 +18,29 @@ import (
 
 // expectation is what a test's expect says; what it does not say is not checked.
 type expectation struct {
-	To        []string `toml:"to"`
-	Rules     []string `toml:"rules"`
-	DroppedBy string   `toml:"dropped_by"`
+	To        []string     `toml:"to"`
+	Rules     []string     `toml:"rules"`
+	DroppedBy string       `toml:"dropped_by"`
+	DeadBy    string       `toml:"dead_by"`
+	Copy      config.Table `toml:"copy"` // streams, each with contents
+	contents
+}
+
+// contents is what copies must hold: conditions as in a rule's match.
+type contents struct {
+	Fields config.Table `toml:"fields"`
+	Absent []string     `toml:"absent"`
+}
+
+func (c *contents) said() bool { return c.Fields.Present() || c.Absent != nil }
+
+// allCopies stands for no stream in particular.
+const allCopies = -1
+
+// wantedCopy is a condition on what streams get.
+type wantedCopy struct {
+	stream int // index, or allCopies
+	cond   cond.Cond
 }
 
 // test checks a test and makes its entry.
@@ -30,15 +52,19 @@ func (c *compiler) test(t Test, ns string) testCase {
 	var e expectation
 	if err := t.Expect.Decode(&e); err != nil {
 		c.fault(err)
-	} else if e.To == nil && e.Rules == nil && e.DroppedBy == "" {
-		c.fault(t.Self.Fault("expect", -1, `says nothing; write expect = { to = ["STREAM"] } or { dropped_by = "RULE" } or { rules = ["RULE"] }`))
+	} else if e.To == nil && e.Rules == nil && e.DroppedBy == "" && e.DeadBy == "" && !e.said() && !e.Copy.Present() {
+		c.fault(t.Self.Fault("expect", -1, `says nothing; write expect = { to = ["STREAM"] } or { dropped_by = "RULE" } or { fields = { … } }`))
 	}
 	c.known(t.Expect, "to", "stream", e.To, c.streams)
 	c.known(t.Expect, "rules", "rule", e.Rules, c.rules)
 	if e.DroppedBy != "" {
 		c.known(t.Expect, "dropped_by", "rule", []string{e.DroppedBy}, c.rules)
 	}
-	tc.to, tc.rules, tc.dropped = e.To, e.Rules, e.DroppedBy
+	if e.DeadBy != "" {
+		c.known(t.Expect, "dead_by", "rule", []string{e.DeadBy}, c.rules)
+	}
+	tc.to, tc.rules, tc.dropped, tc.dead = e.To, e.Rules, e.DroppedBy, e.DeadBy
+	tc.copies = c.copies(t, &e)
 	if !t.In.Present() {
 		c.fault(t.Self.Fault("in", -1, `is missing; write the entry, like in = { service = "gateway", level = "info", message = "hi" }`))
 		return tc
@@ -48,6 +74,47 @@ func (c *compiler) test(t Test, ns string) testCase {
 		c.fault(err)
 	}
 	return tc
+}
+
+// copies compiles what a test wants of them.
+func (c *compiler) copies(t Test, e *expectation) []wantedCopy {
+	var all []wantedCopy
+	if e.said() {
+		all = append(all, wantedCopy{allCopies, c.contents(t.Expect, e.contents)})
+	}
+	for _, item := range e.Copy.Items {
+		at, ok := item.Value.(config.Table)
+		if !ok {
+			c.fault(item.Errorf(`expected a table like { fields = { … }, absent = ["email"] }, found %s`, item.Describe()))
+			continue
+		}
+		if !c.has(c.streams, item.Key) {
+			c.fault(item.Errorf("%s", noSuch("stream", item.Key, c.streamNames())))
+			continue
+		}
+		var in contents
+		if err := at.Decode(&in); err != nil {
+			c.fault(err)
+		}
+		all = append(all, wantedCopy{c.streams[item.Key], c.contents(at, in)})
+	}
+	return all
+}
+
+// contents makes one condition of fields and absent.
+func (c *compiler) contents(at config.Table, in contents) cond.Cond {
+	table := in.Fields
+	for n, name := range in.Absent {
+		if _, err := newField(name); err != nil && !errors.Is(err, errOwnKey) {
+			c.fault(at.Fault("absent", n, "%v", err))
+		}
+		table.Items = append(slices.Clip(table.Items), config.Item{Pos: at.Pos, Key: name, Path: at.Path + ".absent", Value: ""})
+	}
+	wanted, err := cond.Parse(table, config.Table{})
+	if err != nil {
+		c.fault(err)
+	}
+	return wanted
 }
 
 // known faults names that the file does not define: a test that speaks of

@@ -31,11 +31,26 @@ type Rule struct {
 	asksSubject bool // cond or frames do
 }
 
-func (r *Rule) apply(d *Decision, rule int) {
+// apply carries the actions out. False ends the entry.
+func (r *Rule) apply(d *Decision, rule int) bool {
 	d.Rules = append(d.Rules, rule)
 	for _, a := range r.actions {
-		a.apply(d, rule)
+		if !a.apply(d, rule) {
+			return false
+		}
 	}
+	return true
+}
+
+// looks reports whether the rule, once it matches, needs the line.
+func (r *Rule) looks() bool { return slices.ContainsFunc(r.actions, action.looks) }
+
+// touches reports whether the rule may change any of the fields named.
+func (r *Rule) touches(keys []string) bool {
+	return slices.ContainsFunc(r.actions, func(a action) bool {
+		fields, any := a.touches()
+		return touchesAny(fields, any, keys)
+	})
 }
 
 // String is the rule in a canonical form.
@@ -60,6 +75,7 @@ func (r *Rule) String() string {
 // a *config.Error with its line; see config.Faults.
 func Compile(f File) (*Set, error) {
 	c := compiler{file: f, streams: map[string]int{}, rules: map[string]int{}}
+	c.key = c.redactKey()
 	set := &Set{Namespace: f.Namespace, Streams: f.Streams, plans: newShapes()}
 	if set.Namespace == "" {
 		set.Namespace = DefaultNamespace
@@ -80,7 +96,7 @@ func Compile(f File) (*Set, error) {
 		return nil, config.Join(c.faults...)
 	}
 	set.index()
-	set.hash = set.makeHash()
+	set.hash = set.makeHash(c.key)
 	return set, nil
 }
 
@@ -90,6 +106,7 @@ type compiler struct {
 	streams map[string]int // index by name
 	rules   map[string]int
 	faults  []error
+	key     *hashKey // nil: the file has none, or a bad one
 }
 
 func (c *compiler) fault(err error) { c.faults = append(c.faults, err) }
@@ -245,14 +262,18 @@ func (c *compiler) actions(r *Rule, items []config.Item) {
 			c.fault(config.Unknown(item, known))
 		}
 	}
-	if r.has("drop") && r.has("to") {
+	switch {
+	case !r.has("drop"):
+	case r.has("to"):
 		c.fault(r.at.Errorf("to and drop exclude each other; to send copies and go no further write last = true"))
+	case len(r.actions) > 1:
+		c.fault(r.at.Errorf("what is dropped need not be changed or sampled; write two rules, or leave one out"))
 	}
 	if r.has("drop") {
 		r.last = true
 	}
 	if len(r.actions) == 0 && len(items) == 0 && !r.last {
-		c.fault(r.at.Errorf("the rule does nothing; write to, drop or last"))
+		c.fault(r.at.Errorf("the rule does nothing; write to, drop, redact or another action, or last"))
 	}
 }
 
@@ -285,7 +306,7 @@ func (c *compiler) conditions(r *Rule, h head) {
 }
 
 // makeHash covers all that decides where entries go, and nothing else.
-func (s *Set) makeHash() string {
+func (s *Set) makeHash(key *hashKey) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "dlog rules 1\ndefault")
 	for _, i := range s.defaults {
@@ -293,6 +314,9 @@ func (s *Set) makeHash() string {
 	}
 	for i := range s.Rules {
 		fmt.Fprintf(h, "\n%v", &s.Rules[i])
+	}
+	if key != nil && key.used {
+		fmt.Fprintf(h, "\nkey %s", key.fingerprint())
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

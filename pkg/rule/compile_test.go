@@ -111,7 +111,7 @@ r.toml:33: rule.nmae: unknown key; did you mean "name"?
 r.toml:35: rule.throttle: is not supported by this version of dlog
 r.toml:37: rule: to and drop exclude each other; to send copies and go no further write last = true
 r.toml:42: rule.task_entries: "all" is neither "keep" nor "filter"
-r.toml:44: rule: the rule does nothing; write to, drop or last
+r.toml:44: rule: the rule does nothing; write to, drop, redact or another action, or last
 r.toml:46: rule.last: expected true or false, found the text "yes"
 r.toml:47: rule.not: is empty, so nothing would ever match; write a condition or leave it out
 r.toml:51: rule.drop: expected true or false, found the text "yes"

@@ -184,12 +184,12 @@ func compare(t *testing.T, d dice, set *rule.Set, s *slow, text string) int {
 	if w, ok := p.Whole(); ok && names(set, &w) != got {
 		t.Errorf("%+v: whole %s, evaluated %s", subj, names(set, &w), got)
 	}
-	steps, err := set.Trail(subj, line)
+	x, err := set.Explain(subj, line)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var rules []int
-	for i, step := range steps {
+	for i, step := range x.Steps {
 		if step.Matched {
 			rules = append(rules, i)
 		}

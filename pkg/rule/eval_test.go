@@ -195,16 +195,16 @@ to = ["b"]
 	f("dlog.in.y.info.other", "a (default) |")
 }
 
-func TestTrail(t *testing.T) {
+func TestExplain(t *testing.T) {
 	set := mustCompile(t, shop)
 	f := func(subj, line, want string) {
 		t.Helper()
-		steps, err := set.Trail(parse(t, subj), []byte(line))
+		x, err := set.Explain(parse(t, subj), []byte(line))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var b strings.Builder
-		for _, s := range steps {
+		for _, s := range x.Steps {
 			fmt.Fprintln(&b, s)
 		}
 		if got := b.String(); got != want {
@@ -231,7 +231,7 @@ errors: matched: to pager
 not-debug: service = "search": saw "gateway"
 filtered: service = "search": saw "gateway"
 `)
-	if _, err := set.Trail(parse(t, "dlog.in.a.info.-"), []byte("{")); err == nil {
+	if _, err := set.Explain(parse(t, "dlog.in.a.info.-"), []byte("{")); err == nil {
 		t.Error("half a line has a trail")
 	}
 }

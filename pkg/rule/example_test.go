@@ -40,8 +40,8 @@ to    = ["pager"]
 		}
 		fmt.Println("to", set.Streams[d.Streams[0]].Name)
 	}
-	steps, _ := set.Trail(s, []byte(`{"duration_ms":80}`))
-	fmt.Println(steps[0])
+	x, _ := set.Explain(s, []byte(`{"duration_ms":80}`))
+	fmt.Println(x.Steps[0])
 	// Output:
 	// decided by the subject alone: false
 	// to pager

@@ -19,6 +19,8 @@ type File struct {
 	Streams []StreamConfig `toml:"stream"`
 	// Rules are kept as they stand: Compile knows the actions.
 	Rules []config.Table `toml:"rule"`
+	// Redact holds for all rules that redact.
+	Redact Redact `toml:"redact"`
 	// Tests are run by Set.RunTests.
 	Tests []Test `toml:"test"`
 }
@@ -26,6 +28,13 @@ type File struct {
 // Default names the streams of entries that no rule sent anywhere.
 type Default struct {
 	To []string `toml:"to"`
+}
+
+// Redact is the table [redact].
+type Redact struct {
+	// Key is the key under which redact = { FIELD = "hash" } hashes, at least
+	// MinKey bytes. A relative path of a file begins where the configuration is.
+	Key config.Secret `toml:"key"`
 }
 
 // StreamConfig is a stream that rules may send to. Zero limits leave them to

@@ -27,9 +27,10 @@ type shape struct {
 
 // candidate is a rule that may match.
 type candidate struct {
-	rule   int
-	always bool // the subject says that it does
-	match  cond.Matcher
+	rule    int
+	always  bool // the subject says that it does
+	reopens bool // it may change what others ask for
+	match   cond.Matcher
 }
 
 // Plan resolves what the subject decides. It takes some microseconds, more with
@@ -55,17 +56,22 @@ func (s *Set) Plan(subj subject.Subject) *Plan {
 // openRules lists the rules that the subject does not rule out.
 func (s *Set) openRules(subj subject.Subject, rules []int) []openRule {
 	var open []openRule
+	resolve := cond.Cond.Resolve
 	for _, i := range rules {
 		r := &s.Rules[i]
 		if r.never && subj.Level == subject.TaskLevel {
 			continue
 		}
-		v, rest := r.forSubject(subj).Resolve(subj)
-		if v != cond.No {
-			open = append(open, openRule{i, v == cond.Yes, rest})
+		v, rest := resolve(r.forSubject(subj), subj)
+		if v == cond.No {
+			continue
 		}
+		open = append(open, openRule{i, v == cond.Yes, rest})
 		if v == cond.Yes && r.last {
 			break // no later rule is ever asked
+		}
+		if r.touches([]string{levelKey}) {
+			resolve = cond.Cond.ResolveButLevel
 		}
 	}
 	return open
@@ -85,13 +91,19 @@ func (s *Set) shape(open []openRule) *shape {
 	for _, o := range open {
 		c := candidate{rule: o.rule, always: o.always}
 		if !o.always {
-			c.match, sure = b.Bind(o.rest), false
+			c.match = b.Bind(o.rest)
 		}
+		sure = sure && o.always && !s.Rules[o.rule].looks()
 		sh.candidates = append(sh.candidates, c)
 	}
 	if sure {
 		sh.whole = s.decide(sh.candidates)
 		return sh
+	}
+	asked := b.Keys()
+	for i := range sh.candidates[:len(sh.candidates)-1] {
+		c := &sh.candidates[i]
+		c.reopens = s.Rules[c.rule].touches(asked)
 	}
 	sh.layout = b.Layout()
 	sh.index = newIndex(sh.candidates)
@@ -101,11 +113,12 @@ func (s *Set) shape(open []openRule) *shape {
 // decide applies rules that are all sure to match.
 func (s *Set) decide(sure []candidate) *Decision {
 	d := &Decision{}
-	d.reset(nil, len(s.Streams))
+	d.reset(nil, subject.Subject{}, len(s.Streams))
 	for _, c := range sure {
 		s.Rules[c.rule].apply(d, c.rule)
 	}
 	d.finish(s)
+	d.Copies = nil
 	return d
 }
 
@@ -113,19 +126,21 @@ func (s *Set) decide(sure []candidate) *Decision {
 // look inside. The decision is shared and must not be changed.
 func (p *Plan) Whole() (Decision, bool) {
 	if p.whole == nil {
-		return Decision{Dropped: -1}, false
+		return Decision{Dropped: -1, Dead: -1}, false
 	}
 	return *p.whole, true
 }
 
-// Eval decides about one entry. d is overwritten; d.Line is the line, or shares
-// its memory. The error, an *entry.LineError, says that the line is no JSON
+// Eval decides about one entry. d is overwritten; what it holds of the line shares
+// the line's memory, or is valid until the next Eval. The error, an *entry.LineError, says that the line is no JSON
 // object; then nothing was decided. Where the subject decides everything, the
 // line is not looked at. Eval does not allocate once d has grown.
 func (p *Plan) Eval(line []byte, d *Decision) error {
-	d.reset(line, len(p.set.Streams))
+	d.reset(line, p.subj, len(p.set.Streams))
 	if p.whole != nil {
-		d.Streams = append(d.Streams, p.whole.Streams...)
+		for _, i := range p.whole.Streams {
+			d.send(i)
+		}
 		d.Rules = append(d.Rules, p.whole.Rules...)
 		d.Dropped, d.Default = p.whole.Dropped, p.whole.Default
 		return nil
@@ -142,16 +157,25 @@ func (p *Plan) Eval(line []byte, d *Decision) error {
 
 // ask asks the candidates in the order of the file.
 func (p *Plan) ask(d *Decision) {
-	for w, word := range d.open {
-		for ; word != 0; word &= word - 1 {
-			c := &p.candidates[w<<6+bits.TrailingZeros64(word)]
+	for w := range d.open {
+		for d.open[w] != 0 {
+			bit := bits.TrailingZeros64(d.open[w])
+			d.open[w] &^= 1 << bit
+			c := &p.candidates[w<<6+bit]
 			if !c.always && !c.match.Match(&d.record) {
 				continue
 			}
 			r := &p.set.Rules[c.rule]
-			if r.apply(d, c.rule); r.last {
+			if !r.apply(d, c.rule) || r.last {
 				return
 			}
+			if d.changed && (c.reopens || d.cut) {
+				d.record.Change(d.Line)
+				d.open = p.index.open(d.open, &d.record)
+				clear(d.open[:w])
+				d.open[w] &^= 2<<bit - 1 // those asked already
+			}
+			d.changed = false
 		}
 	}
 }

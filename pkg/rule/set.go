@@ -84,18 +84,36 @@ func (r *Rule) forSubject(subj subject.Subject) cond.Cond {
 // entry by one goroutine. Of one that Plan.Whole returned nothing may be changed.
 type Decision struct {
 	Streams []int  // indices into Set.Streams, each at most once, in the order of sending
+	Copies  []Copy // what each of Streams gets; of Whole the pack as it is
 	Dropped int    // index into Set.Rules of the rule that dropped it, -1: none
+	Dead    int    // likewise of the rule that could not be applied to it, -1: none
+	Fault   Fault  // why, where there is such a rule
 	Rules   []int  // indices of all rules that matched, in order
-	Default bool   // no rule sent or dropped it: Streams are the default ones
-	Line    []byte // what the streams get; of Whole nil, the pack as it is
+	Default bool   // no rule sent, dropped or failed on it: Streams are the default ones
+	Line    []byte // the line as the rules left it; of Whole nil
 
 	record cond.Record
 	open   []uint64 // candidates to be asked, a bit for each
 	sent   []uint64 // streams in Streams, a bit for each
+	task   bool     // the subject has the token task for a level
+	told   string   // the subject's level
+	level  string   // the one it has now, "" the same
+	edit
 }
 
-func (d *Decision) reset(line []byte, streams int) {
-	d.Streams, d.Rules, d.Dropped, d.Default, d.Line = d.Streams[:0], d.Rules[:0], -1, false, line
+// Copy is what one stream gets of an entry.
+type Copy struct {
+	Line []byte // shares the memory of the entry's line or of the Decision
+	// Level is the token that the copy's subject has in the place of the entry's;
+	// "" leaves it as it is.
+	Level string
+}
+
+func (d *Decision) reset(line []byte, subj subject.Subject, streams int) {
+	d.Streams, d.Copies, d.Rules, d.Dropped, d.Dead, d.Default = d.Streams[:0], d.Copies[:0], d.Rules[:0], -1, -1, false
+	d.Line, d.Fault = line, Fault{}
+	d.task, d.told, d.level = subj.Level == subject.TaskLevel, subj.Level, ""
+	d.edit.reset()
 	n := (streams + 63) / 64
 	d.sent = slices.Grow(d.sent[:0], n)[:n]
 	clear(d.sent)
@@ -105,13 +123,16 @@ func (d *Decision) send(stream int) {
 	if bit := uint64(1) << (stream & 63); d.sent[stream>>6]&bit == 0 {
 		d.sent[stream>>6] |= bit
 		d.Streams = append(d.Streams, stream)
+		d.Copies = append(d.Copies, Copy{d.Line, d.level})
 	}
 }
 
 // finish applies the default where nothing else happened.
 func (d *Decision) finish(s *Set) {
-	if d.Dropped < 0 && len(d.Streams) == 0 {
+	if d.Dropped < 0 && d.Dead < 0 && len(d.Streams) == 0 {
 		d.Default = true
-		d.Streams = append(d.Streams, s.defaults...)
+		for _, i := range s.defaults {
+			d.send(i)
+		}
 	}
 }

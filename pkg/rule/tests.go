@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dlog-fabric/dlog/pkg/cond"
 	"github.com/dlog-fabric/dlog/pkg/config"
 	"github.com/dlog-fabric/dlog/pkg/subject"
 )
@@ -19,6 +20,8 @@ type testCase struct {
 	to      []string
 	rules   []string
 	dropped string
+	dead    string
+	copies  []wantedCopy
 }
 
 // TestError is a test whose entry was not decided as expected.
@@ -59,13 +62,8 @@ func (s *Set) run(t *testCase) error {
 	if err := s.Plan(t.subject).Eval(t.line, &d); err != nil {
 		return t.at.Errorf("test %q: %v", t.name, err)
 	}
-	got := outcome{rules: s.ruleNames(d.Rules)}
-	for _, i := range d.Streams {
-		got.to = append(got.to, s.Streams[i].Name)
-	}
-	if d.Dropped >= 0 {
-		got.dropped = s.Rules[d.Dropped].Name
-	}
+	got := s.outcome(&d)
+	got.unlike = s.unlike(t, &d)
 	if t.met(got) {
 		return nil
 	}
@@ -74,6 +72,53 @@ func (s *Set) run(t *testCase) error {
 		return t.at.Errorf("test %q: %v", t.name, err)
 	}
 	return &TestError{Pos: t.at.Pos, Test: t.name, Want: t.want(), Got: got.String(d.Default), Why: why}
+}
+
+func (s *Set) outcome(d *Decision) outcome {
+	o := outcome{rules: s.ruleNames(d.Rules)}
+	for _, i := range d.Streams {
+		o.to = append(o.to, s.Streams[i].Name)
+	}
+	if d.Dropped >= 0 {
+		o.dropped = s.Rules[d.Dropped].Name
+	}
+	if d.Dead >= 0 {
+		o.dead, o.fault = s.Rules[d.Dead].Name, d.Fault.Error()
+	}
+	return o
+}
+
+// unlike says which copies do not hold what they must, and why.
+func (s *Set) unlike(t *testCase, d *Decision) []string {
+	var all []string
+	for _, w := range t.copies {
+		seen := false
+		for n, i := range d.Streams {
+			if w.stream != allCopies && w.stream != i {
+				continue
+			}
+			seen = true
+			if why := w.why(t.subject, d.Copies[n]); why != "" {
+				all = append(all, "for "+s.Streams[i].Name+" "+why)
+			}
+		}
+		if !seen {
+			all = append(all, "no copy with "+w.cond.String())
+		}
+	}
+	return all
+}
+
+// why says why a copy does not fulfil the condition, "" where it does.
+func (w *wantedCopy) why(subj subject.Subject, c Copy) string {
+	if c.Level != "" {
+		subj.Level = c.Level
+	}
+	var b cond.Binder
+	m := b.Bind(w.cond)
+	var r cond.Record
+	r.Load(b.Layout(), subj, c.Line)
+	return m.Why(&r)
 }
 
 func (s *Set) ruleNames(rules []int) []string {
@@ -86,8 +131,10 @@ func (s *Set) ruleNames(rules []int) []string {
 
 // outcome is what became of a test's entry.
 type outcome struct {
-	to, rules []string
-	dropped   string
+	to, rules   []string
+	dropped     string
+	dead, fault string
+	unlike      []string // copies that are not as they should be
 }
 
 func (o outcome) String(byDefault bool) string {
@@ -101,6 +148,10 @@ func (o outcome) String(byDefault bool) string {
 	if o.dropped != "" {
 		all = append(all, fmt.Sprintf("dropped by %q", o.dropped))
 	}
+	if o.dead != "" {
+		all = append(all, fmt.Sprintf("dead by %q (%s)", o.dead, o.fault))
+	}
+	all = append(all, o.unlike...)
 	return strings.Join(append(all, matched(o.rules)), " and ")
 }
 
@@ -113,7 +164,7 @@ func matched(rules []string) string {
 
 func (t *testCase) met(got outcome) bool {
 	return (t.to == nil || sameNames(t.to, got.to)) && (t.rules == nil || sameNames(t.rules, got.rules)) &&
-		(t.dropped == "" || t.dropped == got.dropped)
+		(t.dropped == "" || t.dropped == got.dropped) && t.dead == got.dead && len(got.unlike) == 0
 }
 
 func sameNames(a, b []string) bool {
@@ -132,6 +183,12 @@ func (t *testCase) want() string {
 	if t.dropped != "" {
 		all = append(all, fmt.Sprintf("dropped by %q", t.dropped))
 	}
+	if t.dead != "" {
+		all = append(all, fmt.Sprintf("dead by %q", t.dead))
+	}
+	for _, w := range t.copies {
+		all = append(all, "copies with "+w.cond.String())
+	}
 	if t.rules != nil {
 		all = append(all, matched(t.rules))
 	}
@@ -140,18 +197,21 @@ func (t *testCase) want() string {
 
 // unmet lists the rules that the test counted on and that did not match.
 func (s *Set) unmet(t *testCase, got outcome) ([]Step, error) {
-	steps, err := s.Trail(t.subject, t.line)
+	x, err := s.Explain(t.subject, t.line)
+	if err != nil {
+		return nil, err
+	}
 	var missing []Step
-	for i, step := range steps {
+	for i, step := range x.Steps {
 		if !step.Matched && s.countedOn(&s.Rules[i], t, got) {
 			missing = append(missing, step)
 		}
 	}
-	return missing, err
+	return missing, nil
 }
 
 func (s *Set) countedOn(r *Rule, t *testCase, got outcome) bool {
-	if r.Name == t.dropped || slices.Contains(t.rules, r.Name) {
+	if r.Name == t.dropped || r.Name == t.dead || slices.Contains(t.rules, r.Name) {
 		return true
 	}
 	for _, a := range r.actions {
