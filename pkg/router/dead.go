@@ -35,6 +35,7 @@ func (e *engine) bury(h *hand, p *parcel, why error) {
 type letter struct {
 	reason   stream.Reason
 	why      error
+	rule     string // that failed, ""
 	part     string // tells the letters of one message and reason apart
 	data     []byte
 	encoding string
@@ -55,6 +56,9 @@ func (e *engine) letter(h *hand, l letter) {
 	}
 	m.Header.Set(stream.HdrMsgID, e.id(h, "dead-"+string(l.reason)+"-"+l.part, 0))
 	m.Header.Set(stream.HdrReason, string(l.reason)+": "+headerText(l.why.Error()))
+	if l.rule != "" {
+		m.Header.Set(stream.HdrRule, headerText(l.rule))
+	}
 	m.Header.Set(stream.HdrSubject, headerText(h.subject))
 	m.Header.Set(stream.HdrSeq, strconv.FormatUint(h.seq, 10))
 	if h.again {

@@ -1,10 +1,12 @@
 package router
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/dlog-fabric/dlog/pkg/entry"
 	"github.com/dlog-fabric/dlog/pkg/rule"
 	"github.com/dlog-fabric/dlog/pkg/stream"
 	"github.com/dlog-fabric/dlog/pkg/subject"
@@ -22,9 +24,19 @@ type worker struct {
 	in     chan *hand
 	plans  map[string]*planned
 	d      rule.Decision
-	outs   []out // by stream
-	used   []int // streams with something in outs
+	outs   []out // by slot
+	used   []int // slots with something in outs
 	drops  []int // entries dropped, by rule
+	failed []failed
+}
+
+// failed gathers the lines that a rule could not be applied to.
+type failed struct {
+	rule    int
+	why     rule.Fault // of the first
+	data    []byte
+	entries int
+	dead    int // of these, those without a copy made before
 }
 
 // planned is what is known of a subject.
@@ -35,8 +47,25 @@ type planned struct {
 	to      []string       // subjects in the streams, made when first needed
 }
 
-// out gathers the lines of one message for one stream.
+// levels is how many levels the copies of a message may travel under: its own, and whatever rules make of it.
+const levels = 1 + int(entry.None-entry.Trace) + 1
+
+// slot is the place of a stream's copies under a level, which is "" for the message's own.
+func (w *worker) slot(stream int, level string) int {
+	n := 0
+	if level != "" {
+		l, _ := entry.ParseLevel(level)
+		n = 1 + int(l-entry.Trace)
+	}
+	return n*len(w.engine.set.Streams) + stream
+}
+
+// maxParts is more than a message can have for one stream and level.
+const maxParts = 1 << 16
+
+// out gathers the lines of one message for one slot.
 type out struct {
+	level string
 	data  []byte
 	count int
 	sole  int
@@ -47,7 +76,7 @@ func newWorker(e *engine) *worker {
 	set := e.set
 	return &worker{
 		engine: e, in: make(chan *hand, handPacks+owedPacks), plans: map[string]*planned{},
-		outs: make([]out, len(set.Streams)), drops: make([]int, len(set.Rules)),
+		outs: make([]out, levels*len(set.Streams)), drops: make([]int, len(set.Rules)),
 	}
 }
 
@@ -148,16 +177,21 @@ func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
 			continue
 		}
 		w.tally(h, &w.d, 1)
-		for _, i := range w.d.Streams {
-			w.add(h, p, pl, i, w.d.Line)
+		for n, i := range w.d.Streams {
+			c := &w.d.Copies[n]
+			w.add(h, p, pl, w.slot(i, c.Level), c)
+		}
+		if w.d.Dead >= 0 {
+			w.fail(line)
 		}
 	}
-	for _, i := range w.used {
-		w.flush(h, p, pl, i)
-		w.outs[i].parts = 0
+	for _, slot := range w.used {
+		w.flush(h, p, pl, slot)
+		w.outs[slot].parts = 0
 	}
 	w.used = w.used[:0]
 	w.flushDrops(h)
+	w.flushFailed(h)
 	if nbad > 0 {
 		w.dead(h, stream.ReasonJSON, why, bad, nbad)
 	}
@@ -166,7 +200,10 @@ func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
 // tally counts what was decided for n entries. Rules that send an entry nowhere and do not drop it leave it to the default,
 // which has at least one stream.
 func (w *worker) tally(h *hand, d *rule.Decision, n int) {
-	if len(d.Streams) == 0 {
+	switch {
+	case len(d.Streams) == 0 && d.Dead >= 0:
+		return // counted with its dead letter
+	case len(d.Streams) == 0:
 		w.drops[d.Dropped] += n
 		return
 	}
@@ -185,31 +222,69 @@ func (w *worker) flushDrops(h *hand) {
 	}
 }
 
-// add puts a line into the copy for stream i.
-func (w *worker) add(h *hand, p *stream.Pack, pl *planned, i int, line []byte) {
-	o := &w.outs[i]
-	if o.count == 0 && o.parts == 0 {
-		w.used = append(w.used, i)
+// fail notes a line that a rule could not be applied to, as it was said.
+func (w *worker) fail(line []byte) {
+	i := slices.IndexFunc(w.failed, func(f failed) bool { return f.rule == w.d.Dead })
+	if i < 0 {
+		i = len(w.failed)
+		w.failed = append(w.failed, failed{rule: w.d.Dead, why: w.d.Fault})
 	}
-	if o.count > 0 && len(o.data)+len(line)+1 > partBytes {
-		w.flush(h, p, pl, i)
+	f := &w.failed[i]
+	f.data = append(append(f.data, line...), '\n')
+	f.entries++
+	if len(w.d.Streams) == 0 {
+		f.dead++
+	}
+}
+
+func (w *worker) flushFailed(h *hand) {
+	for i := range w.failed {
+		f := &w.failed[i]
+		if f.dead > 0 {
+			h.tally.dead = append(h.tally.dead, reasonCount{stream.ReasonRule, f.dead})
+		}
+		w.engine.letter(h, letter{
+			reason: stream.ReasonRule, why: &f.why, rule: w.engine.set.Rules[f.rule].Name, part: strconv.Itoa(f.rule),
+			data: f.data, entries: f.entries,
+		})
+	}
+	clear(w.failed)
+	w.failed = w.failed[:0]
+}
+
+// add puts a line into the copies of a slot.
+func (w *worker) add(h *hand, p *stream.Pack, pl *planned, slot int, c *rule.Copy) {
+	o := &w.outs[slot]
+	if o.count == 0 && o.parts == 0 {
+		w.used = append(w.used, slot)
+	}
+	if o.count > 0 && len(o.data)+len(c.Line)+1 > partBytes {
+		w.flush(h, p, pl, slot)
 	}
 	if o.data == nil {
 		o.data = make([]byte, 0, min(len(p.Data)+1, partBytes))
 	}
-	o.data = append(append(o.data, line...), '\n')
+	o.level = c.Level
+	o.data = append(append(o.data, c.Line...), '\n')
 	o.count++
 	if len(w.d.Streams) == 1 {
 		o.sole++
 	}
 }
 
-func (w *worker) flush(h *hand, p *stream.Pack, pl *planned, i int) {
-	o := &w.outs[i]
+func (w *worker) flush(h *hand, p *stream.Pack, pl *planned, slot int) {
+	o := &w.outs[slot]
 	if o.count == 0 {
 		return
 	}
-	w.send(h, i, w.target(pl, p.Subject, i), o.data, stream.EncodingNone, o.count, o.sole, o.parts)
+	i := slot % len(w.engine.set.Streams)
+	to, part := w.target(pl, p.Subject, i), o.parts
+	if o.level != "" {
+		c := rule.Copy{Level: o.level}
+		to = c.Subject(pl.subject, w.engine.ns, w.engine.set.Streams[i].Name)
+		part += maxParts * (slot / len(w.engine.set.Streams))
+	}
+	w.send(h, i, to, o.data, stream.EncodingNone, o.count, o.sole, part)
 	o.data, o.count, o.sole = nil, 0, 0
 	o.parts++
 }
