@@ -57,11 +57,12 @@ func ReadEliot(e *entry.Entry) bool {
 	if err := eliotKeys.Scan(e.Raw, v[:]); err != nil {
 		return false
 	}
-	id, err := task.ParseUUID(text(v[eliotUUID]))
-	if err != nil {
+	id, ok := eliotTrace(v[eliotUUID])
+	if !ok {
 		return false
 	}
-	levels, ok := eliotLevels(v[eliotLevel])
+	var room [16]uint64
+	levels, ok := eliotLevels(v[eliotLevel], room[:0])
 	if !ok {
 		return false
 	}
@@ -71,7 +72,7 @@ func ReadEliot(e *entry.Entry) bool {
 	}
 	e.HasMeta = true
 	e.MetaErr = ""
-	e.Meta = entry.Meta{Trace: id.String(), Pos: string(pos), Logger: text(v[eliotLogger])}
+	e.Meta = entry.Meta{Trace: id, Pos: string(pos), Logger: text(v[eliotLogger])}
 	if at, ok := eliotTimestamp(v[eliotTime]); ok {
 		e.Time = at
 	}
@@ -133,13 +134,34 @@ func text(v entry.Value) string {
 	return string(v.Text(nil))
 }
 
-// eliotLevels reads a task_level: an array of integers.
-func eliotLevels(v entry.Value) ([]uint64, bool) {
+// eliotTrace reads a task_uuid as it is written in nearly all cases, lower case
+// with hyphens, without the allocations of the general way.
+func eliotTrace(v entry.Value) (string, bool) {
+	if v.Kind != entry.String {
+		return "", false
+	}
+	if raw := v.Raw; len(raw) == 38 && raw[9] == '-' && raw[14] == '-' && raw[19] == '-' && raw[24] == '-' {
+		var hex [32]byte
+		copy(hex[:], raw[1:9])
+		copy(hex[8:], raw[10:14])
+		copy(hex[12:], raw[15:19])
+		copy(hex[16:], raw[20:24])
+		copy(hex[20:], raw[25:37])
+		id := string(hex[:])
+		if _, err := task.ParseTrace(id); err == nil {
+			return id, true
+		}
+	}
+	id, err := task.ParseUUID(text(v))
+	return id.String(), err == nil
+}
+
+// eliotLevels reads a task_level: an array of integers, appended to levels.
+func eliotLevels(v entry.Value, levels []uint64) ([]uint64, bool) {
 	if v.Kind != entry.Array {
 		return nil, false
 	}
 	rest := bytes.TrimSpace(v.Raw[1 : len(v.Raw)-1])
-	levels := make([]uint64, 0, 8)
 	for more := len(rest) > 0; more; {
 		var word []byte
 		word, rest, more = bytes.Cut(rest, []byte{','})
