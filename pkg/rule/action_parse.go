@@ -13,7 +13,6 @@ import (
 type parse struct {
 	changing
 	sources []source
-	level   bool
 }
 
 // source is a field with what its text is.
@@ -46,7 +45,6 @@ func parseParse(c *compiler, item config.Item) action {
 			taken = append(taken, fieldItem{into, f.Item})
 		}
 		p.sources = append(p.sources, s)
-		p.level = p.level || s.setsLevel()
 	}
 	c.distinct(item, taken)
 	if len(p.sources) == 0 {
@@ -73,6 +71,9 @@ func (c *compiler) source(f fieldItem) (source, bool) {
 			if err != nil {
 				c.fault(t.Fault("into", -1, "%v", err))
 				return s, false
+			}
+			if into.names[0] == levelKey {
+				c.fault(t.Fault("into", -1, "an object is no level"))
 			}
 			s.into = []field{into}
 		}
@@ -108,26 +109,16 @@ func (s *source) touches() ([]string, bool) {
 	return s.form.names()
 }
 
-func (s *source) setsLevel() bool {
-	fields, any := s.touches()
-	return touchesAny(fields, any, []string{levelKey})
-}
-
 func (p parse) apply(d *Decision, rule int) bool {
-	done := false
 	for i := range p.sources {
 		s := &p.sources[i]
 		v, _ := entry.Lookup(d.Line, s.from[0].key)
 		if v.Kind == entry.Absent || v.Kind == entry.Null {
 			continue
 		}
-		done = true
 		if why := s.apply(d, v); why != "" {
 			return d.fail(rule, "parse", s.from[0].key, why)
 		}
-	}
-	if p.level && done {
-		d.relevel()
 	}
 	return true
 }
@@ -141,7 +132,9 @@ func (s *source) apply(d *Decision, v entry.Value) string {
 		return why
 	}
 	if len(s.into) == 0 {
-		d.merge()
+		if d.merge(); d.hasPiece([]byte(quotedLevel)) {
+			d.relevel()
+		}
 		return ""
 	}
 	if why := d.putPieces(s.into); why != "" {

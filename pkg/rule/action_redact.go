@@ -143,7 +143,12 @@ const MinKey = 16
 // hashKey hashes texts: HMAC-SHA-256 as in RFC 2104, in lower-case hex.
 type hashKey struct {
 	used  bool      // by a rule
-	state sync.Pool // of hash.Hash; without New the key was faulted, and no Set is made
+	state sync.Pool // of *hashState; without New the key was faulted, and no Set is made
+}
+
+type hashState struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 // redactKey reads the key of the file, nil where it has none.
@@ -166,7 +171,7 @@ func (c *compiler) redactKey() *hashKey {
 
 func newHashKey(key []byte) *hashKey {
 	k := &hashKey{}
-	k.state.New = func() any { return hmac.New(sha256.New, key) }
+	k.state.New = func() any { return &hashState{Hash: hmac.New(sha256.New, key)} }
 	return k
 }
 
@@ -180,15 +185,14 @@ func (c *compiler) needKey(item config.Item) {
 
 // appendHash appends the hash of a text as a JSON string.
 func (k *hashKey) appendHash(dst, text []byte) []byte {
-	h, ok := k.state.Get().(hash.Hash)
+	h, ok := k.state.Get().(*hashState)
 	if !ok {
 		return append(dst, masked...)
 	}
 	defer k.state.Put(h)
 	h.Reset()
 	_, _ = h.Write(text) // never fails, see hash.Hash
-	var sum [sha256.Size]byte
-	dst = hex.AppendEncode(append(dst, '"'), h.Sum(sum[:0]))
+	dst = hex.AppendEncode(append(dst, '"'), h.Sum(h.sum[:0]))
 	return append(dst, '"')
 }
 

@@ -28,8 +28,8 @@ func (r remove) apply(d *Decision, _ int) bool {
 	if len(spots) == 0 {
 		return true
 	}
-	d.cutSpots(spots)
-	if r.level {
+	had := r.level && slices.ContainsFunc(spots, func(s spot) bool { return r.fields[s.field].key == levelKey })
+	if d.cutSpots(spots); had {
 		d.relevel()
 	}
 	return true

@@ -12,13 +12,13 @@ import (
 type rename struct {
 	changing
 	pairs []renamePair
-	level bool
 }
 
 // renamePair holds each field as a list of one, as edit.find wants it.
 type renamePair struct {
 	from, to []field
 	inPlace  bool // both are members of one object
+	level    bool // the level is one of them
 }
 
 func parseRename(c *compiler, item config.Item) action {
@@ -36,8 +36,9 @@ func parseRename(c *compiler, item config.Item) action {
 			continue
 		}
 		all = append(all, f, fieldItem{to, f.Item})
-		r.pairs = append(r.pairs, renamePair{[]field{f.field}, []field{to}, f.sibling(&to)})
-		r.level = r.level || f.key == levelKey || to.key == levelKey
+		r.pairs = append(r.pairs, renamePair{
+			from: []field{f.field}, to: []field{to}, inPlace: f.sibling(&to), level: f.key == levelKey || to.key == levelKey,
+		})
 	}
 	c.distinct(item, all)
 	if len(r.pairs) == 0 {
@@ -47,14 +48,12 @@ func parseRename(c *compiler, item config.Item) action {
 }
 
 func (r rename) apply(d *Decision, rule int) bool {
-	done := false
 	for i := range r.pairs {
 		p := &r.pairs[i]
 		v, ok := entry.Lookup(d.Line, p.from[0].key)
 		if !ok {
 			continue
 		}
-		done = true
 		if spots := d.find(p.to, 1); len(spots) > 0 {
 			d.cutSpots(spots) // the new name is taken over
 		}
@@ -63,9 +62,9 @@ func (r rename) apply(d *Decision, rule int) bool {
 		} else if why := p.move(d, v.Raw); why != "" {
 			return d.fail(rule, "rename", p.from[0].key, why)
 		}
-	}
-	if r.level && done {
-		d.relevel()
+		if p.level {
+			d.relevel()
+		}
 	}
 	return true
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/dlog-fabric/dlog/pkg/entry"
 	"github.com/dlog-fabric/dlog/pkg/rule"
 	"github.com/dlog-fabric/dlog/pkg/subject"
 	"github.com/dlog-fabric/dlog/pkg/task"
@@ -70,7 +71,7 @@ func (d dice) table(deep bool) string {
 
 func (d dice) rules(n int) string {
 	var b strings.Builder
-	b.WriteString("[default]\nto = ['s0', 's1']\n[[stream]]\nname = 's0'\n[[stream]]\nname = 's1'\n[[stream]]\nname = 's2'\n[[stream]]\nname = 's3'\n")
+	b.WriteString("[redact]\nkey = '" + testKey + "'\n[default]\nto = ['s0', 's1']\n[[stream]]\nname = 's0'\n[[stream]]\nname = 's1'\n[[stream]]\nname = 's2'\n[[stream]]\nname = 's3'\n")
 	for i := range n {
 		fmt.Fprintf(&b, "[[rule]]\nname = 'r%d'\n", i)
 		if d.IntN(8) > 0 {
@@ -81,12 +82,42 @@ func (d dice) rules(n int) string {
 		if d.IntN(3) == 0 {
 			fmt.Fprintf(&b, "not = { %s }\n", d.table(true))
 		}
-		b.WriteString(d.pick("drop = true\n", "to = ['s1']\n", "to = ['s2', 's0']\n", "to = ['s3']\nlast = true\n", "to = ['s2']\n"))
+		if d.IntN(2) == 0 {
+			b.WriteString(d.pick("drop = true\n", "to = ['s1']\n", "to = ['s2', 's0']\n", "to = ['s3']\nlast = true\n", "to = ['s2']\n"))
+		} else {
+			b.WriteString(d.actions())
+		}
 		if d.IntN(5) == 0 {
 			b.WriteString("task_entries = 'filter'\n")
 		}
 	}
 	return b.String()
+}
+
+// actions are some that change an entry, and a stream perhaps.
+func (d dice) actions() string {
+	var all []string
+	add := func(one ...string) { all = append(all, d.pick(one...)) }
+	for range 1 + d.IntN(2) {
+		switch d.IntN(6) {
+		case 0:
+			add("set = { a = 'b', user.name = 5.5 }", "set = { level = 'warn' }", "set = { level = 'debug', c = true }", "set = { new.deep.x = ['a', 5] }", "set = { user.id.x = 1 }", "set = { user.id = 'a' }")
+		case 1:
+			add("remove = ['a']", "remove = ['user.id', 'b']", "remove = ['user']", "remove = ['level', 'c']")
+		case 2:
+			add("rename = { a = 'b' }", "rename = { user.id = 'user.name' }", "rename = { c = 'user.id' }", "rename = { user.id = 'a', b = 'c' }", "rename = { a = 'level' }", "rename = { user.name = 'message' }")
+		case 3:
+			add("redact = { a = 'mask', user.id = 'remove' }", "redact = { b = 'last4', message = 'mask' }", "redact = { a = 'hash' }", "redact = { user.name = 'hash', c = 'remove' }", "redact = { user = 'mask' }")
+		case 4:
+			add("parse = { message = 'json' }", "parse = { a = 'json' }", "parse = { message = { as = 'json', into = 'user' } }", "parse = { b = { as = 'json', into = 'new.x' } }", "parse = { message = '~(?P<b>[a-z])(?P<c>[0-9]+)?' }")
+		case 5:
+			add("sample = '50%'", "sample = 0.8")
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int { return strings.Compare(a[:4], b[:4]) })
+	all = slices.CompactFunc(all, func(a, b string) bool { return a[:4] == b[:4] })
+	all = append(all, d.pick("", "to = ['s1']", "to = ['s2', 's0']", "to = ['s3']\nlast = true"))
+	return strings.Join(all, "\n") + "\n"
 }
 
 func (d dice) entry() slowEntry {
@@ -101,7 +132,10 @@ func (d dice) entry() slowEntry {
 	if d.IntN(6) > 0 {
 		e.fields["level"] = d.pick("debug", "info", "warn", "error")
 	}
-	values := []any{"a", "b", "a b", "5", 5.0, 5.5, 0.0, -3.0, true, false, nil, "", "*", `a"`, []any{"a"}, map[string]any{"k": "b"}}
+	e.trace = d.pick("", "0193a5e1c0007a1b8c2d3e4f5a6b7c8d", "0193a5e1c0007a1b8c2d3e4f5a6b7c8e", "0193a5e1c0007a1b8c2d3e4f5a6b7c8f")
+	e.seq = d.IntN(8)
+	values := []any{"a", "b", "a b", "5", 5.0, 5.5, 0.0, -3.0, true, false, nil, "", "*", `a"`, []any{"a"}, map[string]any{"k": "b"}, "long enough", "größer als ſ",
+		`{"a":"b","level":"error","user":{"id":5.5}}`, `{"dlog":1,"c":["x"],"user.id":"a"}`, "a5", 12345678.0}
 	for _, key := range []string{"a", "b", "c", "message"} {
 		if d.IntN(4) > 0 {
 			e.fields[key] = values[d.IntN(len(values))]
@@ -109,6 +143,9 @@ func (d dice) entry() slowEntry {
 	}
 	if d.IntN(2) == 0 {
 		e.fields["user"] = map[string]any{"id": values[d.IntN(len(values))], "name": values[d.IntN(len(values))]}
+	}
+	if d.IntN(8) == 0 {
+		e.fields["user.id"] = values[d.IntN(len(values))]
 	}
 	return e
 }
@@ -123,9 +160,12 @@ func (e *slowEntry) wire(t testing.TB) (subject.Subject, []byte) {
 	if e.frame {
 		token = subject.TaskLevel
 	}
-	meta := map[string]any{"svc": "liar", "path": path}
+	meta := map[string]any{"svc": "liar", "path": path, "trace": e.trace, "proc": "9f00112233445566", "seq": e.seq}
 	if len(e.names) == 0 {
 		delete(meta, "path")
+	}
+	if e.trace == "" {
+		delete(meta, "trace")
 	}
 	line := map[string]any{"dlog": meta}
 	for k, v := range e.fields {
@@ -177,9 +217,12 @@ func compare(t *testing.T, d dice, set *rule.Set, s *slow, text string) int {
 	if err := p.Eval(line, &dec); err != nil {
 		t.Fatal(err)
 	}
-	got, want := names(set, &dec), s.eval(&e)
+	r := s.eval(&e)
+	got, want := names(set, &dec), r.String()
 	if got != want {
 		t.Errorf("%+v %s\ngot  %s\nwant %s\n%s", subj, line, got, want, text)
+	} else {
+		r.compare(t, set, &dec, subj.Level, line, text)
 	}
 	if w, ok := p.Whole(); ok && names(set, &w) != got {
 		t.Errorf("%+v: whole %s, evaluated %s", subj, names(set, &w), got)
@@ -195,7 +238,12 @@ func compare(t *testing.T, d dice, set *rule.Set, s *slow, text string) int {
 		}
 	}
 	if !slices.Equal(rules, dec.Rules) {
-		t.Errorf("%+v %s: the trail says %v, evaluation %v", subj, line, rules, dec.Rules)
+		t.Errorf("%+v %s: the explanation says %v, evaluation %v", subj, line, rules, dec.Rules)
+	}
+	for n, c := range x.Copies {
+		if string(c.Line) != string(dec.Copies[n].Line) {
+			t.Errorf("%s: the explanation sends %s, evaluation %s", line, c.Line, dec.Copies[n].Line)
+		}
 	}
 	return len(rules)
 }
@@ -212,7 +260,11 @@ func names(set *rule.Set, d *rule.Decision) string {
 	if d.Dropped >= 0 {
 		dropped = set.Rules[d.Dropped].Name
 	}
-	return fmt.Sprint(to, dropped, rules)
+	dead := ""
+	if d.Dead >= 0 {
+		dead = set.Rules[d.Dead].Name
+	}
+	return fmt.Sprint(to, dropped, dead, rules)
 }
 
 func FuzzCompile(f *testing.F) {
@@ -237,8 +289,13 @@ func FuzzCompile(f *testing.F) {
 		if set.Plan(s).Eval([]byte(line), &dec) != nil {
 			return
 		}
-		if dec.Dropped < 0 && len(dec.Streams) == 0 {
-			t.Error("an entry is neither sent nor dropped")
+		if dec.Dropped < 0 && dec.Dead < 0 && len(dec.Streams) == 0 {
+			t.Error("an entry is neither sent nor dropped nor dead")
+		}
+		for _, c := range dec.Copies {
+			if err := entry.Valid(c.Line); err != nil && entry.Valid([]byte(line)) == nil {
+				t.Errorf("%q became %q: %v", line, c.Line, err)
+			}
 		}
 		if len(dec.Streams) > len(set.Streams) {
 			t.Errorf("%d copies to %d streams", len(dec.Streams), len(set.Streams))

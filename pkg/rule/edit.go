@@ -252,7 +252,7 @@ func look(object []byte, name string, top bool) opening {
 func (d *Decision) relevel() {
 	level := entry.None
 	if v, _ := entry.Lookup(d.Line, levelKey); v.Kind == entry.String {
-		level, _ = entry.ParseLevel(string(v.Text(d.room(len(v.Raw)))))
+		level, _ = entry.ParseLevel(view(v.Text(d.room(len(v.Raw)))))
 	}
 	d.record.SetLevel(level)
 	if d.level = level.Token(); d.task || d.level == d.told {

@@ -85,7 +85,10 @@ func (d *Decision) hasPiece(quoted []byte) bool {
 	return false
 }
 
-const ownKey = `"` + entry.Key + `":`
+const (
+	ownKey      = `"` + entry.Key + `":`
+	quotedLevel = `"` + levelKey + `":`
+)
 
 // addPieces adds the pieces to the end of the line, before dlog's own key.
 func (d *Decision) addPieces() {

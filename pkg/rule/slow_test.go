@@ -19,6 +19,8 @@ type slowEntry struct {
 	level   string // of the subject
 	names   []string
 	frame   bool // it frames a task
+	trace   string
+	seq     int
 	fields  map[string]any
 }
 
@@ -31,40 +33,63 @@ type slow struct {
 		To          []string
 		Drop, Last  bool
 		TaskEntries string `toml:"task_entries"`
+		slowActions
 	}
 }
 
-func (s *slow) eval(e *slowEntry) string {
-	var to, rules []string
-	dropped := ""
+// slowResult is what became of an entry.
+type slowResult struct {
+	to, rules     []string
+	dropped, dead string
+	copies        []slowEntry // of to
+}
+
+func (r *slowResult) String() string { return fmt.Sprint(r.to, r.dropped, r.dead, r.rules) }
+
+func (r *slowResult) send(e *slowEntry, to []string) {
+	for _, name := range to {
+		if !slices.Contains(r.to, name) {
+			r.to, r.copies = append(r.to, name), append(r.copies, e.clone())
+		}
+	}
+}
+
+func (s *slow) eval(original *slowEntry) slowResult {
+	var res slowResult
+	now := original.clone()
+	e := &now
 	for _, r := range s.Rule {
 		mode := ""
 		if e.frame && r.TaskEntries != "filter" {
 			mode = "leave out"
-			if r.Drop && (asksLevel(r.Match) || asksLevel(r.Not)) {
+			if (r.Drop || r.Sample != nil) && (asksLevel(r.Match) || asksLevel(r.Not)) {
 				continue
 			}
 		}
 		if !slowAll(e, r.Match, mode) || len(r.Not) > 0 && slowExcept(e, r.Not, mode) {
 			continue
 		}
-		rules = append(rules, r.Name)
-		for _, name := range r.To {
-			if !slices.Contains(to, name) {
-				to = append(to, name)
-			}
+		res.rules = append(res.rules, r.Name)
+		if r.Sample != nil && !slowSample(e, r.Sample) {
+			res.dropped = r.Name
+			break
 		}
+		if !r.change(e) {
+			res.dead = r.Name
+			break
+		}
+		res.send(e, r.To)
 		if r.Drop {
-			dropped = r.Name
+			res.dropped = r.Name
 		}
 		if r.Drop || r.Last {
 			break
 		}
 	}
-	if dropped == "" && len(to) == 0 {
-		to = s.Default.To
+	if res.dropped == "" && res.dead == "" && len(res.to) == 0 {
+		res.send(e, s.Default.To)
 	}
-	return fmt.Sprint(to, dropped, rules)
+	return res
 }
 
 func asksLevel(table map[string]any) bool {
@@ -277,20 +302,13 @@ func (e *slowEntry) field(key string) any {
 		return text(strings.Join(escaped, "/"))
 	case "level":
 		if e.frame {
-			return e.fields["level"]
+			return slowLevel(e.fields["level"])
 		}
 		if e.level == "none" {
 			return nil
 		}
 		return e.level
 	}
-	var v any = e.fields
-	for _, k := range strings.Split(key, ".") {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = m[k]
-	}
+	v, _ := e.lookup(key)
 	return v
 }
