@@ -1,8 +1,10 @@
 package router
 
 import (
+	"maps"
 	"sync"
 
+	"github.com/dlog-fabric/dlog/pkg/rule"
 	"github.com/dlog-fabric/dlog/pkg/stream"
 )
 
@@ -12,26 +14,36 @@ type counters struct {
 	c  counts
 }
 
-// counts is one reading. Slices are indexed like the rule set's streams and rules.
+// counts is one reading. Rules and streams have been named since the start, by any file.
 type counts struct {
 	received  uint64 // entries taken from IN
 	inFlight  int64  // of these, those not settled
 	delivered uint64
-	byDefault uint64 // of those delivered, the ones that no rule had sent anywhere
-	dropped   []uint64
+	byDefault uint64            // of those delivered, the ones that no rule had sent anywhere
+	dropped   map[string]uint64 // by rule
 	dead      map[stream.Reason]uint64
 
-	copies     []uint64 // entries stored, by stream
-	packs      uint64   // messages taken from IN
-	packsOut   uint64   // messages stored
-	duplicates uint64   // of these, those that had been stored before
-	again      uint64   // redeliveries recognized
+	copies     map[string]uint64 // entries stored, by stream
+	packs      uint64            // messages taken from IN
+	packsOut   uint64            // messages stored
+	duplicates uint64            // of these, those that had been stored before
+	again      uint64            // redeliveries recognized
 }
 
-func newCounters(streams, rules int) *counters {
-	return &counters{c: counts{
-		dropped: make([]uint64, rules), copies: make([]uint64, streams), dead: map[stream.Reason]uint64{},
-	}}
+func newCounters() *counters {
+	return &counters{c: counts{dropped: map[string]uint64{}, copies: map[string]uint64{}, dead: map[stream.Reason]uint64{}}}
+}
+
+// know makes the names of a set show from the start.
+func (c *counters) know(set *rule.Set) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range set.Streams {
+		c.c.copies[set.Streams[i].Name] += 0
+	}
+	for i := range set.Rules {
+		c.c.dropped[set.Rules[i].Name] += 0
+	}
 }
 
 // arrived counts a message and the entries in it.
@@ -61,8 +73,8 @@ func (c *counters) stored(p *parcel, duplicate bool, err error) {
 	if duplicate {
 		c.c.duplicates++
 	}
-	if p.lane < len(c.c.copies) {
-		c.c.copies[p.lane] += uint64(p.count)
+	if p.to.name != "" {
+		c.c.copies[p.to.name] += uint64(p.count)
 	}
 }
 
@@ -73,7 +85,7 @@ func (c *counters) settle(h *hand) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range t.dropped {
-		c.c.dropped[d.rule] += uint64(d.n)
+		c.c.dropped[h.gen.set.Rules[d.rule].Name] += uint64(d.n)
 	}
 	for _, d := range t.dead {
 		c.c.dead[d.reason] += uint64(d.n)
@@ -105,11 +117,6 @@ func (c *counters) read() counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.c
-	r.dropped = append([]uint64(nil), c.c.dropped...)
-	r.copies = append([]uint64(nil), c.c.copies...)
-	r.dead = make(map[stream.Reason]uint64, len(c.c.dead))
-	for k, v := range c.c.dead {
-		r.dead[k] = v
-	}
+	r.dropped, r.copies, r.dead = maps.Clone(c.c.dropped), maps.Clone(c.c.copies), maps.Clone(c.c.dead)
 	return r
 }

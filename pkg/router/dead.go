@@ -26,7 +26,7 @@ func (w *worker) dead(h *hand, reason stream.Reason, why error, data []byte, n i
 // bury makes a dead letter of a copy that its stream can never take.
 func (e *engine) bury(h *hand, p *parcel, why error) {
 	e.letter(h, letter{
-		reason: stream.ReasonStream, why: why, part: e.set.Streams[p.lane].Name + "-" + strconv.Itoa(p.part),
+		reason: stream.ReasonStream, why: why, part: p.to.name + "-" + strconv.Itoa(p.part),
 		data: p.Msg.Data, encoding: p.Msg.Header.Get(stream.HdrEncoding), entries: p.count,
 	})
 }
@@ -64,10 +64,10 @@ func (e *engine) letter(h *hand, l letter) {
 	if h.again {
 		m.Header.Set(stream.HdrAgain, "1")
 	}
-	pc := &parcel{hand: h, lane: e.deadLane, count: l.entries}
+	pc := &parcel{hand: h, to: e.letters, count: l.entries}
 	pc.Msg, pc.Owner = m, pc
-	h.add(e.deadLane)
-	e.lanes[e.deadLane].Send(&pc.Delivery)
+	h.add(e.letters)
+	e.letters.lane.Send(&pc.Delivery)
 }
 
 // deadSubject names the service as far as the subject does.

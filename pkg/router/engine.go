@@ -29,19 +29,18 @@ const AsideAfter = 30 * time.Second
 type engine struct {
 	cfg  Config
 	ns   string
-	name string // of this run, in Dlog-Total
-	set  *rule.Set
-	hash string // of the rule set, in message ids
+	name string // of this run, in Dlog-Total and in the ledger
 	log  zerolog.Logger
 
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	pub      *stream.Publisher
-	in       stream.Spec
-	specs    []stream.Spec // of the lanes
-	lanes    []*stream.Lane
-	deadLane int // the last of them
-	totals   []atomic.Uint64
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	pub     *stream.Publisher
+	in      stream.Spec
+	letters *outlet // the dead letters, one of outs
+	rules   atomic.Pointer[generation]
+
+	mu   sync.Mutex // guards outs, and spec and sinks of each
+	outs []*outlet
 
 	// horizon is the last sequence of IN that may have been routed before this router, or this connection, began: a
 	// server that was killed forgets the last deliveries, so their number does not tell.
@@ -49,6 +48,7 @@ type engine struct {
 	looked  atomic.Uint64 // reconnections when it was set
 
 	hands   *hands
+	books   *books
 	count   *counters
 	workers []*worker
 	working sync.WaitGroup
@@ -65,38 +65,35 @@ func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, opts Options) (*engine,
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
 	e := &engine{
-		cfg: cfg, ns: cfg.Namespace, name: task.NewProcess().String(), set: set, hash: set.Hash(), log: opts.Log, nc: nc, js: js,
-		totals: make([]atomic.Uint64, len(set.Streams)), count: newCounters(len(set.Streams), len(set.Rules)), seed: maphash.MakeSeed(),
+		cfg: cfg, ns: cfg.Namespace, name: task.NewProcess().String(), log: opts.Log, nc: nc, js: js, count: newCounters(), seed: maphash.MakeSeed(),
 	}
 	if e.asideAfter = opts.AsideAfter; e.asideAfter <= 0 {
 		e.asideAfter = AsideAfter
 	}
 	e.consumer = opts.Consumer
-	e.hands = newHands(e)
+	e.hands, e.books = newHands(e), newBooks(e)
 	e.in = stream.SpecIn(e.ns, cfg.In.keep())
-	for _, s := range set.Streams {
-		e.specs = append(e.specs, stream.SpecTo(e.ns, s.Name, stream.Keep{MaxAge: time.Duration(s.MaxAge), MaxBytes: int64(s.MaxBytes)}))
-	}
-	e.deadLane = len(e.specs)
-	e.specs = append(e.specs, stream.SpecDead(e.ns, stream.Keep{}))
+	e.letters = &outlet{spec: stream.SpecDead(e.ns, stream.Keep{})}
+	e.outs = []*outlet{e.letters}
+	e.rules.Store(e.generation(set))
+	e.count.know(set)
 	return e, nil
 }
 
 // prepare makes the streams and the consumer. most caps a stream's bytes, given those it has already.
 func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jetstream.Consumer, error) {
-	ctl := stream.SpecControl(e.ns)
-	for _, s := range append([]*stream.Spec{&e.in, &ctl}, pointers(e.specs)...) {
-		own, err := e.bytesOf(ctx, s.Name)
-		if err != nil {
-			return nil, err
-		}
-		s.Keep = s.Keep.Cap(most(own))
-		if err := e.ensure(ctx, *s); err != nil {
-			return nil, err
-		}
+	var err error
+	if e.in, err = e.makeWithin(ctx, e.in, most); err != nil {
+		return nil, err
 	}
-	for i := range e.specs {
-		if err := e.durables(ctx, i); err != nil {
+	if _, err = e.makeWithin(ctx, stream.SpecControl(e.ns), most); err != nil {
+		return nil, err
+	}
+	if e.books.spec, err = e.makeWithin(ctx, stream.SpecLedger(e.ns, e.in.Keep), most); err != nil {
+		return nil, err
+	}
+	for _, o := range e.outlets() {
+		if err := e.makeOutlet(ctx, o, most); err != nil {
 			return nil, err
 		}
 	}
@@ -107,21 +104,49 @@ func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jets
 	if err != nil {
 		return nil, fmt.Errorf("make consumer %s of stream %s: %w", durable, e.in.Name, err)
 	}
-	if c.CachedInfo().Delivered.Stream > 0 {
-		return c, e.look(ctx)
+	last, err := e.endOfIn(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return c, nil
+	if c.CachedInfo().Delivered.Stream > 0 {
+		e.horizon.Store(last)
+	}
+	return c, e.books.open(ctx, c.CachedInfo().AckFloor.Stream, last)
 }
 
-// durables makes the consumers of the sinks that stream i names.
-func (e *engine) durables(ctx context.Context, i int) error {
-	if e.consumer == nil || i == e.deadLane {
+// makeWithin makes a stream that keeps no more than it may.
+func (e *engine) makeWithin(ctx context.Context, s stream.Spec, most func(own uint64) int64) (stream.Spec, error) {
+	own, err := e.bytesOf(ctx, s.Name)
+	if err != nil {
+		return s, err
+	}
+	s.Keep = s.Keep.Cap(most(own))
+	return s, e.ensure(ctx, s)
+}
+
+// makeOutlet makes the stream of an outlet and the consumers of its sinks.
+func (e *engine) makeOutlet(ctx context.Context, o *outlet, most func(own uint64) int64) error {
+	own, err := e.bytesOf(ctx, o.spec.Name)
+	if err != nil {
+		return err
+	}
+	e.fit(o, most(own))
+	return e.furnish(ctx, o)
+}
+
+// furnish makes what is not there of an outlet's stream and the consumers of its sinks.
+func (e *engine) furnish(ctx context.Context, o *outlet) error {
+	spec, sinks := e.wanted(o)
+	if err := e.ensure(ctx, spec); err != nil {
+		return err
+	}
+	if e.consumer == nil {
 		return nil
 	}
-	for _, sink := range e.set.Streams[i].Sinks {
-		_, err := e.js.CreateConsumer(ctx, e.specs[i].Name, e.consumer(sink))
+	for _, sink := range sinks {
+		_, err := e.js.CreateConsumer(ctx, spec.Name, e.consumer(sink))
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-			return fmt.Errorf("make consumer %s of stream %s: %w", sink, e.specs[i].Name, err)
+			return fmt.Errorf("make consumer %s of stream %s: %w", sink, spec.Name, err)
 		}
 	}
 	return nil
@@ -130,13 +155,22 @@ func (e *engine) durables(ctx context.Context, i int) error {
 // look sets the horizon to the end of IN.
 func (e *engine) look(ctx context.Context) error {
 	connects := e.nc.Stats().Reconnects
-	s, err := e.js.Stream(ctx, e.in.Name)
+	last, err := e.endOfIn(ctx)
 	if err != nil {
-		return fmt.Errorf("look for stream %s: %w", e.in.Name, err)
+		return err
 	}
-	e.horizon.Store(s.CachedInfo().State.LastSeq)
+	e.horizon.Store(last)
 	e.looked.Store(connects)
 	return nil
+}
+
+// endOfIn is the last sequence of IN.
+func (e *engine) endOfIn(ctx context.Context) (uint64, error) {
+	s, err := e.js.Stream(ctx, e.in.Name)
+	if err != nil {
+		return 0, fmt.Errorf("look for stream %s: %w", e.in.Name, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
 }
 
 // mayBeKnown reports whether a message may have been routed by somebody before. After a reconnection that holds for all until
@@ -157,13 +191,6 @@ func (e *engine) bytesOf(ctx context.Context, name string) (uint64, error) {
 	return s.CachedInfo().State.Bytes, nil
 }
 
-func pointers(specs []stream.Spec) (p []*stream.Spec) {
-	for i := range specs {
-		p = append(p, &specs[i])
-	}
-	return p
-}
-
 // ensure makes a stream as wanted. What an existing one keeps beyond that is said, and no reason to stop.
 func (e *engine) ensure(ctx context.Context, s stream.Spec) error {
 	err := stream.Ensure(ctx, e.js, s)
@@ -181,8 +208,8 @@ func (e *engine) start(c jetstream.Consumer) (jetstream.ConsumeContext, error) {
 	if e.pub, err = stream.NewPublisher(e.nc, stream.PublisherConfig{}); err != nil {
 		return nil, err
 	}
-	for _, s := range e.specs {
-		e.lanes = append(e.lanes, e.pub.Lane(s.Name))
+	for _, o := range e.outlets() {
+		o.lane = e.pub.Lane(o.spec.Name)
 	}
 	for range workersFor(runtime.GOMAXPROCS(0)) {
 		w := newWorker(e)
@@ -221,8 +248,7 @@ func (e *engine) consumeError(_ jetstream.ConsumeContext, err error) {
 
 // housekeep keeps messages in hand alive and watches the lanes, until ctx ends.
 func (e *engine) housekeep(ctx context.Context) {
-	was := make([]bool, len(e.lanes))
-	every(ctx, signalWait, func(now time.Time) { e.hands.signal(now, e.setAside(now, was)) })
+	every(ctx, signalWait, func(now time.Time) { e.hands.signal(now, e.setAside(now)) })
 }
 
 // every calls f at each tick until ctx ends.

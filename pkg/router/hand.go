@@ -34,11 +34,12 @@ type hand struct {
 	data    []byte
 	again   bool // it may have been routed before
 
-	// tally is written by the worker, before the first delivery is sent.
+	// tally and gen are written by the worker, before the first delivery is sent.
 	tally tally
+	gen   *generation
 
 	mu     sync.Mutex // guards what follows
-	open   []int      // lanes of the deliveries that are not stored yet, once each
+	open   []*outlet  // of the deliveries that are not stored yet, once each
 	routed bool       // the worker has sent all deliveries
 	failed []*parcel  // copies that no stream can take
 
@@ -54,8 +55,27 @@ type tally struct {
 	delivered int // those with at least one copy
 	byDefault int // of these, by the default
 	copies    int // deliveries to streams, dead letters not included
+	to        []outCount
 	dropped   []ruleCount
 	dead      []reasonCount
+	withheld  []withheld
+}
+
+// sent counts the entries of a delivery.
+func (t *tally) sent(to *outlet, n int) {
+	t.copies++
+	for i := range t.to {
+		if t.to[i].to == to {
+			t.to[i].n += n
+			return
+		}
+	}
+	t.to = append(t.to, outCount{to, n})
+}
+
+type outCount struct {
+	to *outlet
+	n  int
 }
 
 type ruleCount struct{ rule, n int }
@@ -69,7 +89,7 @@ type reasonCount struct {
 type parcel struct {
 	stream.Delivery
 	hand  *hand
-	lane  int
+	to    *outlet
 	part  int
 	count int // entries
 	sole  int // entries that go nowhere else
@@ -79,7 +99,7 @@ type parcel struct {
 func (p *parcel) Done(_ *stream.Delivery, duplicate bool, err error) {
 	h := p.hand
 	e := h.hands.engine
-	if err != nil && p.lane != e.deadLane {
+	if err != nil && p.to != e.letters {
 		h.mu.Lock()
 		h.failed = append(h.failed, p)
 		h.mu.Unlock()
@@ -87,14 +107,14 @@ func (p *parcel) Done(_ *stream.Delivery, duplicate bool, err error) {
 	} else {
 		e.count.stored(p, duplicate, err)
 	}
-	h.close(p.lane)
+	h.close(p.to)
 }
 
-// close notes that one delivery is done. The last one settles the message.
-func (h *hand) close(lane int) {
+// close notes that one delivery is done. The last one lets the message be recorded.
+func (h *hand) close(to *outlet) {
 	h.mu.Lock()
-	for i, l := range h.open {
-		if l == lane {
+	for i, o := range h.open {
+		if o == to {
 			h.open = append(h.open[:i], h.open[i+1:]...)
 			break
 		}
@@ -102,14 +122,14 @@ func (h *hand) close(lane int) {
 	done := h.routed && len(h.open) == 0
 	h.mu.Unlock()
 	if done {
-		h.hands.settle(h)
+		h.hands.engine.books.add(h)
 	}
 }
 
 // add notes one more delivery before it is sent.
-func (h *hand) add(lane int) {
+func (h *hand) add(to *outlet) {
 	h.mu.Lock()
-	h.open = append(h.open, lane)
+	h.open = append(h.open, to)
 	h.mu.Unlock()
 }
 
@@ -120,19 +140,19 @@ func (h *hand) finish() {
 	done := len(h.open) == 0
 	h.mu.Unlock()
 	if done {
-		h.hands.settle(h)
+		h.hands.engine.books.add(h)
 	}
 }
 
-// waitsOnlyFor reports whether all that is missing are lanes that are set aside.
-func (h *hand) waitsOnlyFor(aside []bool) bool {
+// waitsForAside reports whether all that is missing are streams that are set aside.
+func (h *hand) waitsForAside() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.routed {
+	if !h.routed || len(h.open) == 0 {
 		return false
 	}
-	for _, lane := range h.open {
-		if !aside[lane] {
+	for _, o := range h.open {
+		if !o.aside.Load() {
 			return false
 		}
 	}
@@ -172,7 +192,7 @@ func newHands(e *engine) *hands {
 }
 
 // take registers a message that has arrived and waits until there is room for it. It returns nil for a message that is in hand
-// already, whose ack is from now on sent for this delivery of it, for one that was settled a moment ago, and after stop.
+// already, whose ack is from now on sent for this delivery of it, for one that is recorded, and after stop.
 func (hs *hands) take(m jetstream.Msg, md *jetstream.MsgMetadata) *hand {
 	h := &hand{
 		hands: hs, seq: md.Sequence.Stream, at: md.Timestamp, again: md.NumDelivered > 1,
@@ -180,6 +200,7 @@ func (hs *hands) take(m jetstream.Msg, md *jetstream.MsgMetadata) *hand {
 		msg: m, arrived: time.Now(), size: len(m.Data()) + packCost,
 	}
 	key := h.place()
+	known := (h.again || hs.engine.mayBeKnown(h.seq)) && hs.engine.books.knows(h)
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if old := hs.held[key]; old != nil {
@@ -187,7 +208,7 @@ func (hs *hands) take(m jetstream.Msg, md *jetstream.MsgMetadata) *hand {
 		hs.engine.count.redelivered()
 		return nil
 	}
-	if _, ok := hs.recent[key]; ok {
+	if _, ok := hs.recent[key]; ok || known {
 		hs.engine.count.redelivered()
 		_ = m.Ack() // the first ack was late or lost; if this one is too, it comes once more
 		return nil
@@ -214,7 +235,7 @@ func (hs *hands) full() bool {
 // standing reports whether so much is owed that nothing more is taken.
 func (hs *hands) standing() bool { return hs.owed >= owedPacks || hs.owedBytes >= owedBytes }
 
-// settle acks a message all of whose deliveries are stored, and counts its entries.
+// settle acks a message that is recorded, and counts its entries.
 func (hs *hands) settle(h *hand) {
 	hs.engine.count.settle(h)
 	key := h.place()
@@ -238,21 +259,21 @@ func (hs *hands) settle(h *hand) {
 
 // signal tells the server that older messages are being worked on, and moves those that wait for nothing but streams set
 // aside out of the bounds of what is in hand.
-func (hs *hands) signal(now time.Time, aside []bool) {
+func (hs *hands) signal(now time.Time, aside bool) {
 	for _, m := range hs.sweep(now, aside) {
 		// An error means that there is no connection, and then nobody else gets the message either.
 		_ = m.InProgress()
 	}
 }
 
-func (hs *hands) sweep(now time.Time, aside []bool) (older []jetstream.Msg) {
+func (hs *hands) sweep(now time.Time, aside bool) (older []jetstream.Msg) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	for _, h := range hs.held {
 		if now.Sub(h.arrived) >= signalWait {
 			older = append(older, h.msg)
 		}
-		if aside != nil && !h.owed && h.waitsOnlyFor(aside) {
+		if aside && !h.owed && h.waitsForAside() {
 			h.owed = true
 			hs.owed, hs.owedBytes, hs.bytes = hs.owed+1, hs.owedBytes+h.size, hs.bytes-h.size
 		}

@@ -117,6 +117,9 @@ func (r *run) unready() (all []string) {
 		all = append(all, r.host.trouble()...)
 	}
 	all = append(all, r.engine.refusing()...)
+	if text := r.engine.books.refusing(); text != "" {
+		all = append(all, text)
+	}
 	if _, _, owed, standing := r.engine.hands.state(); standing {
 		all = append(all, fmt.Sprintf("standing still: %d messages owed to streams that take nothing", owed))
 	}

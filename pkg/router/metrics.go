@@ -3,6 +3,8 @@ package router
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/dlog-fabric/dlog/pkg/stream/ledger"
 )
 
 // collector turns one reading of the counters into metrics, so that the sums balance within every scrape.
@@ -30,6 +32,9 @@ var (
 	descWaiting    = desc("stream_waiting_messages", "Messages made for a stream and not stored yet.", "stream")
 	descRefusing   = desc("stream_refusing", "1 while a stream takes nothing.", "stream")
 	descReady      = desc("ready", "1 while entries are taken and routed, as /readyz tells.")
+	descBookPacks  = desc("ledger_messages_total", "Messages of IN recorded in the ledger, by all routers, over all restarts.")
+	descBookEntry  = desc("ledger_entries_total", "Entries recorded in the ledger, by all routers, over all restarts, by what became of them.", "state")
+	descBookGone   = desc("ledger_expired_messages_total", "Messages that the limits of IN removed before any router had them.")
 	descFree       = desc("disk_free_bytes", "Free space under the embedded server.")
 )
 
@@ -50,8 +55,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descInFlight, float64(n.inFlight))
 	counter(descDelivered, n.delivered)
 	counter(descDefault, n.byDefault)
-	for i, v := range n.dropped {
-		counter(descDropped, v, e.set.Rules[i].Name)
+	for name, v := range n.dropped {
+		counter(descDropped, v, name)
 	}
 	for reason, v := range n.dead {
 		counter(descDead, v, string(reason))
@@ -60,24 +65,30 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter(descPacksOut, n.packsOut)
 	counter(descDuplicates, n.duplicates)
 	counter(descAgain, n.again)
-	for i, v := range n.copies {
-		counter(descCopies, v, e.set.Streams[i].Name)
+	for name, v := range n.copies {
+		counter(descCopies, v, name)
 	}
+	c.ledger(counter)
 	c.lanes(gauge)
 	c.state(gauge)
 }
 
 func (c collector) lanes(gauge func(*prometheus.Desc, float64, ...string)) {
-	e := c.r.engine
-	for i, l := range e.lanes {
-		name := "(dead)"
-		if i != e.deadLane {
-			name = e.set.Streams[i].Name
-		}
-		since, _ := l.Refusing()
-		gauge(descWaiting, float64(l.Waiting()), name)
-		gauge(descRefusing, truth(!since.IsZero()), name)
+	for _, o := range c.r.engine.outlets() {
+		since, _ := o.lane.Refusing()
+		gauge(descWaiting, float64(o.lane.Waiting()), o.label())
+		gauge(descRefusing, truth(!since.IsZero()), o.label())
 	}
+}
+
+// ledger shows the sums over all routers and restarts, as far as this router has read.
+func (c collector) ledger(counter func(*prometheus.Desc, uint64, ...string)) {
+	t := c.r.engine.books.chain.Totals()
+	counter(descBookPacks, t.Messages)
+	counter(descBookGone, t.Expired)
+	counter(descBookEntry, t.Delivered, "delivered")
+	counter(descBookEntry, t.Of(ledger.Dropped), "dropped")
+	counter(descBookEntry, t.Of(ledger.Dead), "dead")
 }
 
 func (c collector) state(gauge func(*prometheus.Desc, float64, ...string)) {

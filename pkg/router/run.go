@@ -157,6 +157,7 @@ func (r *run) route(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.housekeep(inner) })
 	wg.Go(func() { e.repair(inner) })
+	wg.Go(func() { e.books.run(inner) })
 	if r.host != nil {
 		wg.Go(func() { r.host.watch(inner, e) })
 	}

@@ -22,12 +22,14 @@ const partBytes = 512 << 10
 type worker struct {
 	engine *engine
 	in     chan *hand
+	gen    *generation // the rules of what follows
 	plans  map[string]*planned
 	d      rule.Decision
 	outs   []out // by slot
 	used   []int // slots with something in outs
 	drops  []int // entries dropped, by rule
 	failed []failed
+	hidden withholder
 }
 
 // failed gathers the lines that a rule could not be applied to.
@@ -57,7 +59,7 @@ func (w *worker) slot(stream int, level string) int {
 		l, _ := entry.ParseLevel(level)
 		n = 1 + int(l-entry.Trace)
 	}
-	return n*len(w.engine.set.Streams) + stream
+	return n*len(w.gen.to) + stream
 }
 
 // maxParts is more than a message can have for one stream and level.
@@ -73,11 +75,14 @@ type out struct {
 }
 
 func newWorker(e *engine) *worker {
-	set := e.set
-	return &worker{
-		engine: e, in: make(chan *hand, handPacks+owedPacks), plans: map[string]*planned{},
-		outs: make([]out, levels*len(set.Streams)), drops: make([]int, len(set.Rules)),
-	}
+	return &worker{engine: e, in: make(chan *hand, handPacks+owedPacks), plans: map[string]*planned{}}
+}
+
+// follow takes over new rules. Between two messages nothing of the old ones is left.
+func (w *worker) follow(g *generation) {
+	w.gen = g
+	clear(w.plans)
+	w.outs, w.drops = make([]out, levels*len(g.to)), make([]int, len(g.set.Rules))
 }
 
 // run routes until its channel is closed.
@@ -91,6 +96,10 @@ func (w *worker) run() {
 
 // route makes the deliveries of one message. It never waits.
 func (w *worker) route(h *hand) {
+	if g := w.engine.rules.Load(); g != w.gen {
+		w.follow(g)
+	}
+	h.gen = w.gen
 	p, err := stream.DecodePack(h.subject, h.headers, h.data, stream.Limits{})
 	h.again = h.again || p.Again
 	if err != nil {
@@ -133,7 +142,7 @@ func (w *worker) planFor(name string) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	pl := &planned{subject: s, plan: w.engine.set.Plan(s), to: make([]string, len(w.engine.set.Streams))}
+	pl := &planned{subject: s, plan: w.gen.set.Plan(s), to: make([]string, len(w.gen.to))}
 	if d, ok := pl.plan.Whole(); ok {
 		pl.whole = &d
 	}
@@ -146,7 +155,7 @@ func (w *worker) planFor(name string) (*planned, error) {
 
 func (w *worker) target(pl *planned, name string, i int) string {
 	if pl.to[i] == "" {
-		pl.to[i] = subject.InToTo(name, w.engine.ns, w.engine.set.Streams[i].Name)
+		pl.to[i] = subject.InToTo(name, w.engine.ns, w.gen.to[i].name)
 	}
 	return pl.to[i]
 }
@@ -155,6 +164,11 @@ func (w *worker) target(pl *planned, name string, i int) string {
 func (w *worker) moveWhole(h *hand, p *stream.Pack, pl *planned) {
 	d := pl.whole
 	w.tally(h, d, p.Count)
+	if dropped(d) {
+		for line := range stream.Lines(p.Data) {
+			w.hide(pl, d, line)
+		}
+	}
 	sole := 0
 	if len(d.Streams) == 1 {
 		sole = p.Count
@@ -177,6 +191,9 @@ func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
 			continue
 		}
 		w.tally(h, &w.d, 1)
+		if dropped(&w.d) {
+			w.hide(pl, &w.d, line)
+		}
 		for n, i := range w.d.Streams {
 			c := &w.d.Copies[n]
 			w.add(h, p, pl, w.slot(i, c.Level), c)
@@ -213,7 +230,18 @@ func (w *worker) tally(h *hand, d *rule.Decision, n int) {
 	}
 }
 
+// dropped reports whether a rule ended the entry before it went anywhere.
+func dropped(d *rule.Decision) bool { return len(d.Streams) == 0 && d.Dropped >= 0 && d.Dead < 0 }
+
+// hide notes where the entry stood, so that readers learn why it is absent.
+func (w *worker) hide(pl *planned, d *rule.Decision, line []byte) {
+	if pl.subject.Names != "" { // within a task
+		w.hidden.add(d.Dropped, line)
+	}
+}
+
 func (w *worker) flushDrops(h *hand) {
+	h.tally.withheld = w.hidden.take()
 	for i, n := range w.drops {
 		if n > 0 {
 			h.tally.dropped = append(h.tally.dropped, ruleCount{i, n})
@@ -244,7 +272,7 @@ func (w *worker) flushFailed(h *hand) {
 			h.tally.dead = append(h.tally.dead, reasonCount{stream.ReasonRule, f.dead})
 		}
 		w.engine.letter(h, letter{
-			reason: stream.ReasonRule, why: &f.why, rule: w.engine.set.Rules[f.rule].Name, part: strconv.Itoa(f.rule),
+			reason: stream.ReasonRule, why: &f.why, rule: w.gen.set.Rules[f.rule].Name, part: strconv.Itoa(f.rule),
 			data: f.data, entries: f.entries,
 		})
 	}
@@ -277,12 +305,12 @@ func (w *worker) flush(h *hand, p *stream.Pack, pl *planned, slot int) {
 	if o.count == 0 {
 		return
 	}
-	i := slot % len(w.engine.set.Streams)
+	i := slot % len(w.gen.to)
 	to, part := w.target(pl, p.Subject, i), o.parts
 	if o.level != "" {
 		c := rule.Copy{Level: o.level}
-		to = c.Subject(pl.subject, w.engine.ns, w.engine.set.Streams[i].Name)
-		part += maxParts * (slot / len(w.engine.set.Streams))
+		to = c.Subject(pl.subject, w.engine.ns, w.gen.to[i].name)
+		part += maxParts * (slot / len(w.gen.to))
 	}
 	w.send(h, i, to, o.data, stream.EncodingNone, o.count, o.sole, part)
 	o.data, o.count, o.sole = nil, 0, 0
@@ -292,10 +320,11 @@ func (w *worker) flush(h *hand, p *stream.Pack, pl *planned, slot int) {
 // send hands one delivery to the lane of stream i. data belongs to the delivery from now on.
 func (w *worker) send(h *hand, i int, to string, data []byte, encoding string, count, sole, part int) {
 	e := w.engine
-	pc := &parcel{hand: h, lane: i, part: part, count: count, sole: sole}
+	o := w.gen.to[i]
+	pc := &parcel{hand: h, to: o, part: part, count: count, sole: sole}
 	pk := stream.Pack{
-		Subject: to, ID: e.id(h, e.set.Streams[i].Name, part), Data: data, Count: count, Again: h.again,
-		Total: e.total(i, count),
+		Subject: to, ID: e.id(h, o.name, part), Data: data, Count: count, Again: h.again,
+		Total: e.total(o, count),
 	}
 	m := &nats.Msg{}
 	pk.Msg(m)
@@ -303,9 +332,9 @@ func (w *worker) send(h *hand, i int, to string, data []byte, encoding string, c
 		m.Header[stream.HdrEncoding] = []string{encoding}
 	}
 	pc.Msg, pc.Owner = m, pc
-	h.tally.copies++
-	h.add(i)
-	e.lanes[i].Send(&pc.Delivery)
+	h.tally.sent(o, count)
+	h.add(o)
+	o.lane.Send(&pc.Delivery)
 }
 
 // id is the same each time the same message is routed by the same rules.
@@ -317,14 +346,14 @@ func (e *engine) id(h *hand, stream string, part int) string {
 	b = append(b, '.')
 	b = append(b, stream...)
 	b = append(b, '.')
-	b = append(b, e.hash...)
+	b = append(b, h.gen.hash...)
 	b = append(b, '.')
 	return string(strconv.AppendInt(b, int64(part), 10))
 }
 
-// total is the running count of entries that this router has sent to stream i, with the router's name.
-func (e *engine) total(i, count int) string {
-	n := e.totals[i].Add(uint64(count))
+// total is the running count of entries that this router has sent to a stream, with the router's name.
+func (e *engine) total(o *outlet, count int) string {
+	n := o.total.Add(uint64(count))
 	b := append(make([]byte, 0, 32), e.name...)
 	return string(strconv.AppendUint(append(b, ' '), n, 10))
 }

@@ -15,9 +15,9 @@ import (
 func TestTally(t *testing.T) {
 	f := func(tl tally, failed []*parcel, delivered, dead uint64) {
 		t.Helper()
-		c := newCounters(2, 1)
+		c := newCounters()
 		c.arrived(tl.entries)
-		h := &hand{tally: tl, failed: failed}
+		h := &hand{tally: tl, failed: failed, gen: &generation{set: &rule.Set{Rules: []rule.Rule{{Name: "r"}}}}}
 		c.settle(h)
 		r := c.read()
 		var deads, drops uint64
@@ -61,7 +61,8 @@ drop = true
 		t.Fatal(err)
 	}
 	allocs := func(lines int) float64 {
-		e := &engine{cfg: cfg, ns: cfg.Namespace, set: set, log: zerolog.Nop(), count: newCounters(len(set.Streams), len(set.Rules))}
+		e := &engine{cfg: cfg, ns: cfg.Namespace, log: zerolog.Nop(), count: newCounters()}
+		e.rules.Store(e.generation(set))
 		w := newWorker(e)
 		data := bytes.Repeat([]byte(`{"level":"info","status":200,"duration_ms":12,"message":"nothing to see"}`+"\n"), lines)
 		h := &hand{subject: "dlog.in.svc.info.a.b", at: time.Unix(0, 1)}

@@ -34,6 +34,8 @@ type ReadConfig struct {
 	NewOnly bool
 	// Limits bound what is decoded.
 	Limits Limits
+	// Raw gives the messages as they are: subject, body, sequence and time, for what is no pack of lines.
+	Raw bool
 	// Bad is called, when set, with each message that cannot be decoded; its pack has subject, sequence and time only.
 	Bad func(Pack, error)
 	// CaughtUp is called, when set, once: when everything that the stream held at the start has been given to the function.
@@ -280,7 +282,10 @@ func (r *reader) handle(m jetstream.Msg) error {
 }
 
 func (r *reader) give(m jetstream.Msg, seq uint64, at time.Time) error {
-	p, err := DecodePack(m.Subject(), nats.Header(m.Headers()), m.Data(), r.cfg.Limits)
+	p, err := Pack{Subject: m.Subject(), Data: m.Data()}, error(nil)
+	if !r.cfg.Raw {
+		p, err = DecodePack(m.Subject(), nats.Header(m.Headers()), m.Data(), r.cfg.Limits)
+	}
 	p.Seq, p.Time = seq, at
 	if err != nil {
 		if r.cfg.Bad != nil {

@@ -92,6 +92,19 @@ func SpecControl(ns string) Spec {
 	}
 }
 
+// SpecLedger is the stream of the routers' ledger, a twentieth of IN's bytes, for as long as that lasts: it holds running totals,
+// which must not age out when nothing is said.
+func SpecLedger(ns string, in Keep) Spec {
+	return Spec{
+		Name: subject.StreamName(ns, "ledger", ""), Subjects: []string{ns + ".ledger.>"},
+		Description: "dlog: what the routers made of each message of IN",
+		Keep:        Keep{MaxBytes: max(in.or(keepIn).MaxBytes/20, ledgerFloor)},
+	}
+}
+
+// ledgerFloor is the least that a ledger holds: some hundred full batches.
+const ledgerFloor = 4 << 20
+
 // markerTTL is how long the mark of an expired control message stays, so that a reader who was away learns of it.
 const markerTTL = time.Minute
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dlog-fabric/dlog/pkg/natsd"
 	"github.com/dlog-fabric/dlog/pkg/stream"
+	"github.com/dlog-fabric/dlog/pkg/stream/ledger"
 )
 
 // The worlds that random rules are about.
@@ -44,14 +45,14 @@ func (m model) matches(e said) bool {
 	return (len(m.services) == 0 || slices.Contains(m.services, e.service)) && e.level >= m.atLeast && (m.k < 0 || m.k == e.k)
 }
 
-// decide lists the streams of an entry, as the design says.
-func decide(rules []model, e said) (to []int) {
-	for _, m := range rules {
+// decide lists the streams of an entry, and the rule that dropped it where there are none, as the design says.
+func decide(rules []model, e said) (to []int, dropped int) {
+	for i, m := range rules {
 		if !m.matches(e) {
 			continue
 		}
 		if m.drop {
-			return to
+			return to, i
 		}
 		for _, s := range m.to {
 			if !slices.Contains(to, s) {
@@ -63,9 +64,9 @@ func decide(rules []model, e said) (to []int) {
 		}
 	}
 	if len(to) == 0 {
-		return []int{0} // the default
+		return []int{0}, -1 // the default
 	}
-	return to
+	return to, -1
 }
 
 const streams = 5
@@ -134,6 +135,7 @@ type producer struct {
 	acked  sync.WaitGroup
 	n      int
 	expect [streams]map[int]bool
+	drops  map[string]int // entries that went nowhere, by rule
 	// last number of an entry by subject, for the order
 	subjects map[int]string
 }
@@ -145,7 +147,7 @@ func newProducer(t *testing.T, c *client, rnd *rand.Rand, rules []model) *produc
 		t.Fatal(err)
 	}
 	t.Cleanup(pub.Close)
-	p := &producer{rnd: rnd, rules: rules, lane: pub.Lane("DLOG_IN"), subjects: map[int]string{}}
+	p := &producer{rnd: rnd, rules: rules, lane: pub.Lane("DLOG_IN"), subjects: map[int]string{}, drops: map[string]int{}}
 	for i := range p.expect {
 		p.expect[i] = map[int]bool{}
 	}
@@ -168,8 +170,12 @@ func (p *producer) pack() {
 	for range pk.Count {
 		e.k = p.rnd.IntN(8)
 		p.n++
-		for _, s := range decide(p.rules, e) {
+		to, dropped := decide(p.rules, e)
+		for _, s := range to {
 			p.expect[s][p.n] = true
+		}
+		if len(to) == 0 {
+			p.drops[fmt.Sprint("r", dropped)]++
 		}
 		p.subjects[p.n] = tail
 		pk.Data = fmt.Appendf(pk.Data, `{"level":%q,"n":%d,"k":%d,"message":"some text that makes the line as long as usual"}`+"\n", levels[e.level], p.n, e.k)
@@ -184,6 +190,7 @@ func (p *producer) pack() {
 // again it may be there a second time if that says so.
 func (p *producer) verify(t *testing.T, c *client, again bool) {
 	t.Helper()
+	p.verifyLedger(t, c)
 	for i := range p.expect {
 		seen, unmarked := map[int]int{}, map[int]int{}
 		for _, pk := range c.everything("DLOG_TO_" + streamName(i)) {
@@ -221,6 +228,28 @@ func (p *producer) verify(t *testing.T, c *client, again bool) {
 		if again {
 			t.Logf("%s: of %d entries %d are there twice, each marked Dlog-Again", streamName(i), len(p.expect[i]), twice)
 		}
+	}
+}
+
+// verifyLedger compares the routers' ledger with the one kept outside: each entry is counted once, however often it was routed.
+func (p *producer) verifyLedger(t *testing.T, c *client) {
+	t.Helper()
+	have := c.totals("dlog")
+	for i := range p.expect {
+		if got := have.By[ledger.Name{Kind: ledger.Stored, Name: streamName(i)}]; got != uint64(len(p.expect[i])) {
+			t.Errorf("ledger: %d entries in %s, want %d", got, streamName(i), len(p.expect[i]))
+		}
+	}
+	dropped := 0
+	for rule, n := range p.drops {
+		if got := have.By[ledger.Name{Kind: ledger.Dropped, Name: rule}]; got != uint64(n) {
+			t.Errorf("ledger: %d entries dropped by %s, want %d", got, rule, n)
+		}
+		dropped += n
+	}
+	if have.Entries != uint64(p.n) || have.Delivered != uint64(p.n-dropped) || have.Of(ledger.Dropped) != uint64(dropped) || have.Of(ledger.Dead) != 0 || have.Expired != 0 {
+		t.Errorf("ledger: %d entries, %d delivered, %d dropped, %d dead, %d messages expired; said were %d, of which %d to be dropped",
+			have.Entries, have.Delivered, have.Of(ledger.Dropped), have.Of(ledger.Dead), have.Expired, p.n, dropped)
 	}
 }
 
