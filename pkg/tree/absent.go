@@ -94,15 +94,12 @@ func (b *builder) absent(t *Task) (runs []Absent, greatest uint64) {
 // a claim and was written so.
 func (t *Task) foreign() bool {
 	if !t.Hollow() {
-		return t.Proc == ""
+		return t.eliot
 	}
 	for _, c := range t.children {
-		if c.step.Attempt == "" && c.foreign1() {
+		if c.step.Attempt == "" && c.eliot {
 			return true
 		}
 	}
 	return false
 }
-
-// foreign1 is foreign for a task that is not hollow.
-func (t *Task) foreign1() bool { return !t.Hollow() && t.Proc == "" }

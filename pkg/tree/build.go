@@ -199,13 +199,15 @@ func (t *Task) inherit() {
 	p := t.parent
 	switch {
 	case p == nil:
-	case p.foreign1():
+	case p.eliot:
 		t.above = p.Path
 	default:
 		t.above = p.above
 	}
 	switch {
-	case t.Path != "" && t.above != "":
+	case t.eliot && t.Name != "" && p != nil && p.Path != "":
+		t.Path = task.JoinPath(p.Path, t.Name)
+	case t.Path != "" && t.above != "" && !t.eliot:
 		t.Path = t.above + "/" + t.Path
 	case t.Path != "" || t.Name == "":
 	case p == nil:

@@ -80,6 +80,20 @@ func ReadEliot(e *entry.Entry) bool {
 	return true
 }
 
+// isEliot reports whether an entry that stands in a task was written by Eliot:
+// read as it is, or with dlog's key as the agent sends it on.
+func isEliot(e *entry.Entry) bool {
+	if e.Meta.Proc == "" {
+		return true
+	}
+	if !bytes.Contains(e.Raw, eliotMark) {
+		return false
+	}
+	_, uuid := e.Field("task_uuid")
+	_, level := e.Field("task_level")
+	return uuid && level
+}
+
 // readEliotAction fills in what tells a start, an end and a message apart.
 func readEliotAction(e *entry.Entry, v *[eliotFields]entry.Value) {
 	action := text(v[eliotActionType])

@@ -46,6 +46,7 @@ func (t *Task) frame() {
 		return
 	}
 	t.node.sort()
+	t.eliot = isEliot(t.node.recs[0].e)
 	for _, r := range t.node.recs {
 		switch {
 		case r.e.Meta.Event == entry.Start && t.Start == nil:

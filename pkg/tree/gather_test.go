@@ -127,34 +127,39 @@ func TestGatheredJSON(t *testing.T) {
 }
 
 // TestPathsThroughEliot wants whole paths where a program with dlog continues a
-// task of one with Eliot, which hands over no path.
+// task of one with Eliot, which hands over no path; and nothing absent at the
+// number it handed over, at which Eliot writes nothing. The same where the agent
+// has sent Eliot's lines on with a key of dlog's.
 func TestPathsThroughEliot(t *testing.T) {
-	var lines []line
-	shop, mail := newProcess("shop", &lines), newProcess("mail", &lines)
-	o := shop.start(trace1, "order", "")
-	handed := o.export()
-	o.end(task.Succeeded)
-	raw := rawLines(lines)
-	python := func(level, rest string) {
-		raw = append(raw, []byte(`{"task_uuid":"0193a5e1-c000-7a1b-8c2d-3e4f5a6b7c8d","task_level":`+level+`,`+rest+`}`))
-	}
-	if handed != "2" {
-		t.Fatal(handed)
-	}
-	python(`[2,1]`, `"action_type":"print","action_status":"started"`)
-	python(`[2,3]`, `"action_type":"print","action_status":"succeeded"`)
-	lines = nil
-	m := mail.start(trace1, "send", "2.2~aaaaa")
-	m.child("smtp").end(task.Succeeded)
-	m.end(task.Succeeded)
-	want := `0193a5e1: 9 entries, 0 errors, 0 missing
+	f := func(start, end string) {
+		t.Helper()
+		var lines []line
+		shop, mail := newProcess("shop", &lines), newProcess("mail", &lines)
+		o := shop.start(trace1, "order", "")
+		if handed := o.export(); handed != "2" {
+			t.Fatal(handed)
+		}
+		o.end(task.Succeeded)
+		m := mail.start(trace1, "send", "2.2~aaaaa")
+		m.child("smtp").end(task.Succeeded)
+		m.end(task.Succeeded)
+		raw := append(rawLines(lines), []byte(start), []byte(end))
+		want := `0193a5e1: 9 entries, 0 errors, 0 missing
   [] order succeeded
     2 debug "handed over"
     [2] order/print succeeded
       [2.2~aaaaa] order/print/send succeeded
         [2.2~aaaaa.2] order/print/send/smtp succeeded
 `
-	if diff := cmp.Diff(want, outline(forest(t, Config{}, append(raw, rawLines(lines)...)...))); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		if diff := cmp.Diff(want, outline(forest(t, Config{}, raw...))); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
+	const (
+		start = `{"task_uuid":"0193a5e1-c000-7a1b-8c2d-3e4f5a6b7c8d","task_level":[2,1],"action_type":"print","action_status":"started"`
+		end   = `{"task_uuid":"0193a5e1-c000-7a1b-8c2d-3e4f5a6b7c8d","task_level":[2,3],"action_type":"print","action_status":"succeeded"`
+		dlog  = `,"message":"print","dlog":{"svc":"py","trace":"` + trace1 + `","path":"print","proc":"00000000000000bb",`
+	)
+	f(start+"}", end+"}")
+	f(start+dlog+`"pos":"2.1","seq":1,"event":"start"}}`, end+dlog+`"pos":"2.3","seq":2,"event":"end","outcome":"succeeded","n":3}}`)
 }

@@ -65,6 +65,7 @@ type Task struct {
 	depth    int    // levels below the outermost task
 	parent   *Task
 	children []*Task
+	eliot    bool      // written by Eliot
 	step     task.Step // the first step below the parent
 	node     *node
 }

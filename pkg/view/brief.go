@@ -52,7 +52,7 @@ func frame(t *tree.Task) []*entry.Entry {
 		return nil
 	case t.End == nil:
 		return []*entry.Entry{t.Start}
-	case t.Start == nil || t.Proc != "":
+	case t.Start == nil || !isEliot(t.End):
 		return []*entry.Entry{t.End}
 	}
 	return []*entry.Entry{t.Start, t.End}
@@ -103,9 +103,13 @@ func (d *drawing) brief(t *tree.Task, folded bool) func(string, entry.Value) boo
 		if aboutError(t, name, value) {
 			return passedUp
 		}
-		return d.known(name, value) || inName(t, name, value) || inError(t, name, value)
+		return d.known(name, value) || inName(t, name, value) || inError(t, name, value) || transported(name)
 	}
 }
+
+// transported reports whether a field says how a request came and went rather
+// than what it was about.
+func transported(name string) bool { return name == "peer" || name == "bytes" }
 
 // aboutError reports whether a field says what the task failed with.
 func aboutError(t *tree.Task, name string, value entry.Value) bool {
@@ -113,7 +117,7 @@ func aboutError(t *tree.Task, name string, value entry.Value) bool {
 	case "error", "reason":
 		return text(value) == t.Error
 	case "exception":
-		return t.Proc == ""
+		return t.End != nil && isEliot(t.End)
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"iter"
 	"strings"
 
@@ -16,8 +17,19 @@ func framing(key string) bool {
 	return false
 }
 
+// isEliot reports whether the entry is a message of Eliot, as it was written or
+// with dlog's key as the agent sends it on.
+func isEliot(e *entry.Entry) bool {
+	if !e.HasMeta || !bytes.Contains(e.Raw, []byte(`"task_level"`)) {
+		return false
+	}
+	_, level := e.Field("task_level")
+	_, uuid := e.Field("task_uuid")
+	return level && uuid
+}
+
 // eliotFraming are those of Eliot's messages.
-func eliotFraming(key string, value entry.Value) bool {
+func eliotFraming(e *entry.Entry, key string, value entry.Value) bool {
 	switch key {
 	case "task_uuid", "task_level", "timestamp", "action_type", "action_status", "log_level", "logger":
 		return true
@@ -25,6 +37,9 @@ func eliotFraming(key string, value entry.Value) bool {
 		return value.Kind == entry.Null
 	case "message_type": // Eliot's own say where a message came from
 		return strings.HasPrefix(text(value), "eliot:")
+	case "error": // the agent says the reason in dlog's terms too
+		reason, ok := e.Field("reason")
+		return ok && text(value) == text(reason)
 	}
 	return false
 }
@@ -62,13 +77,12 @@ func (p *pen) ranked(e *entry.Entry, r rank, skip func(name string, value entry.
 
 // ownFields are the fields that the program gave the entry, in their order.
 func ownFields(e *entry.Entry) iter.Seq2[string, entry.Value] {
-	_, dlogs := e.Field(entry.Key)
-	eliot := e.HasMeta && !dlogs
+	eliot := isEliot(e)
 	return func(yield func(string, entry.Value) bool) {
 		var buf [256]byte
 		for key, value := range entry.Members(e.Raw) {
 			name := string(key.Text(buf[:0]))
-			if framing(name) || eliot && eliotFraming(name, value) || isMessage(e, name, value) {
+			if framing(name) || eliot && eliotFraming(e, name, value) || isMessage(e, name, value) {
 				continue
 			}
 			if !yield(name, value) {

@@ -85,7 +85,7 @@ func TestTraceparent(t *testing.T) {
 
 	out := sink(t, "tree", trace, "--file", log)
 	want := regexp.MustCompile(`^trace ` + trace + ` at x` + span + `~[a-z2-7]{5}, 6 entries, .*
-\S+ +\S+  ✔ GET /orders/\{id\}  shop  url=/orders/17  status=200 .*
+\S+ +\S+  ✔ GET /orders/\{id\}  shop  url=/orders/17  status=200
 \S+ +├─ info   looked up  id=17
 \S+ +\S+  └─ ✔ ask-stock
 \S+ +└─ export 127.0.0.1:\d+
