@@ -22,7 +22,7 @@ Without a file it listens on 127.0.0.1:4222, stores below ./dlog-data, and sends
   dlog-router run --config router.toml
   dlog-router check router.toml`)
 	run := routerRunCommand(env)
-	root.AddCommand(run, devCommand(env), routerCheckCommand(env))
+	root.AddCommand(run, devCommand(env), routerCheckCommand(env), routerExplainCommand(env))
 	root.RunE = run.RunE
 	root.Flags().AddFlagSet(run.Flags())
 	return root
@@ -114,7 +114,8 @@ func routerCheckCommand(env Env) *cobra.Command {
 		Use:   "check FILE",
 		Short: "Check a file of rules and run the tests in it",
 		Long: `check reads the file as run would, reports every fault with its line, and runs its [[test]]s. Exit code 2 and one line
-for each fault; nothing is started.`,
+for each fault; nothing is started. What can hardly be meant, such as a rule that no entry reaches, is a warning: a line on
+standard error, exit code 0.`,
 		Example: "  dlog-router check router.toml",
 		Args:    exactArgs(1, "the file to check"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -123,6 +124,9 @@ for each fault; nothing is started.`,
 			}
 			cfg, err := router.Load(args[0])
 			if err != nil {
+				return usage(err)
+			}
+			if err := printWarnings(env, cfg); err != nil {
 				return usage(err)
 			}
 			fmt.Fprintf(env.Stdout, "%s: %s, %s, %s, good\n", args[0],

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -28,7 +29,7 @@ const (
 
 var (
 	errNoKey    = errors.New("the name of a field is missing")
-	errOddDots  = errors.New("between two dots, before the first and after the last has to stand a name")
+	errOddDots  = errors.New("a name is missing before or behind a dot")
 	errOwnKey   = errors.New("what stands under the key dlog is dlog's own: rules cannot change it")
 	errTooManyN = errors.New("a key of more than 16 names")
 )
@@ -39,7 +40,7 @@ func newField(key string) (field, error) {
 	case key == "":
 		return f, errNoKey
 	case slices.Contains(f.names, ""):
-		return f, errOddDots
+		return f, fmt.Errorf("%q: %w", key, errOddDots)
 	case f.names[0] == entry.Key:
 		return f, errOwnKey
 	case len(f.names) > maxNames:
