@@ -223,9 +223,9 @@ func (d *moment) kitchen(text []byte) int {
 	return colon + 5
 }
 
-// in puts the pieces together and refuses a 31st of November.
+// in puts the pieces together and refuses a 31st of November, and years before there were such logs.
 func (d *moment) in(zone *time.Location) (time.Time, bool) {
-	if d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31 {
+	if d.year < 1970 || d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31 {
 		return time.Time{}, false
 	}
 	t := time.Date(d.year, time.Month(d.month), d.day, d.hour, d.minute, d.second, d.nanos, zone)

@@ -17,6 +17,7 @@ type logfmt struct {
 
 	body       []byte
 	value      []byte
+	stamp      []byte
 	level      grade
 	hasLevel   bool
 	hasTime    bool
@@ -170,7 +171,8 @@ func (f *logfmt) timeOf(value []byte) (text []byte, same, ok bool) {
 	if !ok {
 		return nil, false, false
 	}
-	return appendTime(nil, t), false, true
+	f.stamp = appendTime(f.stamp[:0], t)
+	return f.stamp, false, true
 }
 
 // other appends a pair that is the program's own.

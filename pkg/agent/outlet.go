@@ -227,11 +227,14 @@ func left(err error) error {
 	if !errors.As(err, &l) {
 		return err
 	}
-	why := ""
-	if l.Last != "" {
-		why = "; " + l.Last
+	where := "wait in " + l.Where
+	if strings.HasPrefix(l.Where, "memory") {
+		where = "are lost"
 	}
-	return fmt.Errorf("%d entries were not sent and stay in %s%s", l.Entries, l.Where, why)
+	if why, _, _ := strings.Cut(l.Last, "; entries wait"); why != "" {
+		where += ": " + why
+	}
+	return fmt.Errorf("%d entries were not sent and %s", l.Entries, where)
 }
 
 // refusals says how many entries found no room.

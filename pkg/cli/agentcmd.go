@@ -32,6 +32,7 @@ func agentCommand(env Env, code *int) *cobra.Command {
 text with leading times and levels, and Eliot. docs/agent.md says what is recognised, and what is kept as it is.`,
 		`  myprogram 2>&1 | dlog-agent pipe --service checkout
   dlog-agent exec --service backup --name nightly-backup -- ./backup.sh /data`)
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(pipeCommand(env), execCommand(env, code))
 	return root
 }

@@ -19,6 +19,7 @@ import (
 // TestMain makes this test binary able to be each of the programs: testscript runs it under their names.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
+		"dlog-agent":  func() { os.Exit(cli.Agent()) },
 		"dlog-router": func() { os.Exit(cli.Router()) },
 		"dlog-sink":   func() { os.Exit(cli.Sink()) },
 	})
