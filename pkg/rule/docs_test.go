@@ -12,6 +12,7 @@ import (
 
 // The manual's examples compile, and their tests hold.
 func TestManual(t *testing.T) {
+	t.Setenv("DLOG_REDACT_KEY", testKey)
 	text, err := os.ReadFile("../../docs/rules.md")
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +20,7 @@ func TestManual(t *testing.T) {
 	const streams = "[default]\nto = ['rest']\n[[stream]]\nname = 'rest'\n[[stream]]\nname = 'audit'\n[[stream]]\nname = 'search'\n" +
 		"[[stream]]\nname = 'pager'\n[[stream]]\nname = 'shop'\n"
 	blocks := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 3 {
+	if len(blocks) != 4 {
 		t.Fatalf("%d examples found", len(blocks))
 	}
 	for _, block := range blocks {
@@ -49,7 +50,7 @@ func TestExampleConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := set.RunTests(); err != nil || set.Tests() != 4 {
+	if err := set.RunTests(); err != nil || set.Tests() != 6 {
 		t.Errorf("%d tests: %v", set.Tests(), err)
 	}
 }
