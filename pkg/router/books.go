@@ -28,6 +28,7 @@ type books struct {
 
 	mu    sync.Mutex // guards what follows
 	done  []*hand    // what waits to be recorded
+	paid  []*payment // likewise
 	since time.Time  // the ledger has taken nothing since; zero while all is well
 	why   error
 
@@ -89,6 +90,7 @@ func (b *books) run(ctx context.Context) {
 			for hands := b.take(); len(hands) > 0; hands = b.take() {
 				b.record(ctx, hands, 0)
 			}
+			b.settleDebts(ctx)
 		case <-t.C:
 			if gone := b.gone(ctx); gone > 0 {
 				b.record(ctx, nil, gone)
@@ -133,34 +135,65 @@ func (b *books) record(ctx context.Context, hands []*hand, gone uint64) {
 	for _, h := range hands {
 		b.records = append(b.records, h.record())
 	}
-	for failures := 0; ; failures++ {
-		err := b.append(ctx, gone)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return // they come again, and are routed again
-		}
-		b.fail(ctx, err, failures)
+	if !b.persist(ctx, func() error { return b.chain.Append(ctx, b.records, gone) }) {
+		return // they come again, and are routed again
 	}
-	b.mu.Lock()
-	b.since, b.why = time.Time{}, nil
-	b.mu.Unlock()
 	clear(b.records)
 	for _, h := range hands {
 		b.engine.hands.settle(h)
 	}
 }
 
-// append stores the records. After a reconnection the ledger is read anew: the server may have lost its last second.
-func (b *books) append(ctx context.Context, gone uint64) error {
+// settleDebts records what was paid, and acks it.
+func (b *books) settleDebts(ctx context.Context) {
+	b.mu.Lock()
+	paid := b.paid
+	b.paid = nil
+	b.mu.Unlock()
+	if len(paid) == 0 {
+		return
+	}
+	var records []ledger.Record
+	for _, p := range paid {
+		records = append(records, ledger.Record{Seq: p.seq, At: p.at, Counts: addCount(nil, ledger.Paid, p.to.name, p.count)})
+	}
+	if !b.persist(ctx, func() error { return b.chain.Pay(ctx, records) }) {
+		return // they are paid again, and recognized
+	}
+	for _, p := range paid {
+		p.settle()
+	}
+}
+
+// persist tries until it has worked, or ctx has ended: then it returns false.
+func (b *books) persist(ctx context.Context, f func() error) bool {
+	for failures := 0; ; failures++ {
+		err := b.current(ctx)
+		if err == nil {
+			err = f()
+		}
+		if err == nil {
+			b.mu.Lock()
+			b.since, b.why = time.Time{}, nil
+			b.mu.Unlock()
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		b.fail(ctx, err, failures)
+	}
+}
+
+// current reads the ledger anew after a reconnection: the server may have lost its last second.
+func (b *books) current(ctx context.Context) error {
 	if n := b.engine.nc.Stats().Reconnects; n != b.connects {
 		if err := b.resume(ctx); err != nil {
 			return err
 		}
 		b.connects = n
 	}
-	return b.chain.Append(ctx, b.records, gone)
+	return nil
 }
 
 func (b *books) resume(ctx context.Context) error {
@@ -250,7 +283,14 @@ func (h *hand) record() ledger.Record {
 				n -= p.count
 			}
 		}
-		counts = addCount(counts, ledger.Stored, c.to.name, n)
+		owed := 0
+		for _, p := range h.parked {
+			if p.to == c.to {
+				owed += p.count
+			}
+		}
+		counts = addCount(counts, ledger.Stored, c.to.name, n-owed)
+		counts = addCount(counts, ledger.Owed, c.to.name, owed)
 	}
 	h.mu.Unlock()
 	rules := h.gen.set.Rules
@@ -282,4 +322,12 @@ func addCount(counts []ledger.Count, kind ledger.Kind, name string, n int) []led
 		}
 	}
 	return append(counts, ledger.Count{Name: ledger.Name{Kind: kind, Name: name}, N: uint64(n)})
+}
+
+// pay takes a debt that is paid.
+func (b *books) pay(p *payment) {
+	b.mu.Lock()
+	b.paid = append(b.paid, p)
+	b.mu.Unlock()
+	signal(b.wake)
 }

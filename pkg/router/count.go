@@ -24,6 +24,9 @@ type counts struct {
 	dead      map[stream.Reason]uint64
 
 	copies     map[string]uint64 // entries stored, by stream
+	owed       map[string]uint64 // entries put aside for a stream
+	paid       map[string]uint64 // of these, entries stored in it later
+	owing      uint64            // messages in the stream of what is owed, of any router
 	packs      uint64            // messages taken from IN
 	packsOut   uint64            // messages stored
 	duplicates uint64            // of these, those that had been stored before
@@ -31,7 +34,7 @@ type counts struct {
 }
 
 func newCounters() *counters {
-	return &counters{c: counts{dropped: map[string]uint64{}, copies: map[string]uint64{}, dead: map[stream.Reason]uint64{}}}
+	return &counters{c: counts{dropped: map[string]uint64{}, copies: map[string]uint64{}, dead: map[stream.Reason]uint64{}, owed: map[string]uint64{}, paid: map[string]uint64{}}}
 }
 
 // know makes the names of a set show from the start.
@@ -78,6 +81,26 @@ func (c *counters) stored(p *parcel, duplicate bool, err error) {
 	}
 }
 
+// parked counts a delivery that is over because its stream gets it later.
+func (c *counters) parked(p *parcel) {
+	c.mu.Lock()
+	c.c.owed[p.to.name] += uint64(p.count)
+	c.mu.Unlock()
+}
+
+// paid counts what a stream was owed and got.
+func (c *counters) paid(p *payment) {
+	c.mu.Lock()
+	c.c.paid[p.to.name] += uint64(p.count)
+	c.mu.Unlock()
+}
+
+func (c *counters) owing(messages uint64) {
+	c.mu.Lock()
+	c.c.owing = messages
+	c.mu.Unlock()
+}
+
 // settle moves the entries of a message from in flight to the states they ended in.
 func (c *counters) settle(h *hand) {
 	t := &h.tally
@@ -118,5 +141,6 @@ func (c *counters) read() counts {
 	defer c.mu.Unlock()
 	r := c.c
 	r.dropped, r.copies, r.dead = maps.Clone(c.c.dropped), maps.Clone(c.c.copies), maps.Clone(c.c.dead)
+	r.owed, r.paid = maps.Clone(c.c.owed), maps.Clone(c.c.paid)
 	return r
 }

@@ -37,6 +37,8 @@ type engine struct {
 	pub     *stream.Publisher
 	in      stream.Spec
 	letters *outlet // the dead letters, one of outs
+	owed    stream.Spec
+	debts   *stream.Lane // into the stream of what is owed
 	rules   atomic.Pointer[generation]
 
 	mu   sync.Mutex // guards outs, and spec and sinks of each
@@ -90,6 +92,9 @@ func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jets
 		return nil, err
 	}
 	if e.books.spec, err = e.makeWithin(ctx, stream.SpecLedger(e.ns, e.in.Keep), most); err != nil {
+		return nil, err
+	}
+	if e.owed, err = e.makeWithin(ctx, stream.SpecOwed(e.ns, stream.Keep{}), most); err != nil {
 		return nil, err
 	}
 	for _, o := range e.outlets() {
@@ -211,6 +216,7 @@ func (e *engine) start(c jetstream.Consumer) (jetstream.ConsumeContext, error) {
 	for _, o := range e.outlets() {
 		o.lane = e.pub.Lane(o.spec.Name)
 	}
+	e.debts = e.pub.Lane(e.owed.Name)
 	for range workersFor(runtime.GOMAXPROCS(0)) {
 		w := newWorker(e)
 		e.workers = append(e.workers, w)
@@ -248,7 +254,13 @@ func (e *engine) consumeError(_ jetstream.ConsumeContext, err error) {
 
 // housekeep keeps messages in hand alive and watches the lanes, until ctx ends.
 func (e *engine) housekeep(ctx context.Context) {
-	every(ctx, signalWait, func(now time.Time) { e.hands.signal(now, e.setAside(now)) })
+	every(ctx, signalWait, func(now time.Time) {
+		some := e.setAside(now)
+		if some {
+			e.parkAll()
+		}
+		e.hands.signal(now, some)
+	})
 }
 
 // every calls f at each tick until ctx ends.

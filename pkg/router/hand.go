@@ -42,6 +42,7 @@ type hand struct {
 	open   []*outlet  // of the deliveries that are not stored yet, once each
 	routed bool       // the worker has sent all deliveries
 	failed []*parcel  // copies that no stream can take
+	parked []*parcel  // copies that their streams are owed
 
 	// Guarded by hands.mu.
 	msg     jetstream.Msg // the latest delivery of the message: its ack counts

@@ -22,6 +22,9 @@ var (
 	descDropped    = desc("entries_dropped_total", "Entries dropped, by the rule that ended them.", "rule")
 	descDead       = desc("entries_dead_total", "Entries that became dead letters, by reason.", "reason")
 	descCopies     = desc("copies_stored_total", "Entries stored, by stream: one entry counts once for each stream it went to.", "stream")
+	descParked     = desc("copies_owed_total", "Entries put aside for a stream that refused them, by stream.", "stream")
+	descPaid       = desc("copies_paid_total", "Entries that a stream was owed and has stored since, by stream.", "stream")
+	descOwing      = desc("owed_messages", "Messages in the stream of what is owed, put there by any router.")
 	descPacks      = desc("messages_received_total", "Messages taken from the stream IN.")
 	descPacksOut   = desc("messages_stored_total", "Messages stored in streams, dead letters included.")
 	descDuplicates = desc("messages_duplicate_total", "Messages stored that the server had stored before, and dropped.")
@@ -68,6 +71,13 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for name, v := range n.copies {
 		counter(descCopies, v, name)
 	}
+	for name, v := range n.owed {
+		counter(descParked, v, name)
+	}
+	for name, v := range n.paid {
+		counter(descPaid, v, name)
+	}
+	gauge(descOwing, float64(n.owing))
 	c.ledger(counter)
 	c.lanes(gauge)
 	c.state(gauge)

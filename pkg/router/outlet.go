@@ -94,7 +94,7 @@ func (e *engine) setAside(now time.Time) (some bool) {
 		is := o.aside.Load()
 		refuses := connected && !since.IsZero() && now.Sub(since) > e.asideAfter
 		if refuses && !is {
-			e.log.Error().Err(why).Str("stream", o.lane.Stream()).Dur("for", now.Sub(since)).Msg("stream takes nothing and is set aside; what it should get is kept in IN")
+			e.log.Error().Err(why).Str("stream", o.lane.Stream()).Dur("for", now.Sub(since)).Msg("stream takes nothing and is set aside; what it should get is kept apart")
 		}
 		if is && since.IsZero() {
 			e.log.Info().Str("stream", o.lane.Stream()).Msg("stream takes entries again")

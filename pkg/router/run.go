@@ -158,6 +158,7 @@ func (r *run) route(ctx context.Context) error {
 	wg.Go(func() { e.housekeep(inner) })
 	wg.Go(func() { e.repair(inner) })
 	wg.Go(func() { e.books.run(inner) })
+	wg.Go(func() { e.payDebts(inner) })
 	if r.host != nil {
 		wg.Go(func() { r.host.watch(inner, e) })
 	}

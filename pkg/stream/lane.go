@@ -49,6 +49,24 @@ func (l *Lane) Send(d *Delivery) {
 	giveUp(lost)
 }
 
+// TakeBack returns what the lane has not published, or published and seen refused, but for the first message: that one goes on
+// asking whether the stream takes anything. The lane forgets what it returns; their owners hear nothing.
+func (l *Lane) TakeBack() (back []*Delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	keep := 1
+	if len(l.flight) > 0 {
+		keep = 0
+	}
+	n := min(keep, len(l.retry))
+	back = append(back, l.retry[n:]...)
+	l.retry = l.retry[:n:n]
+	n = min(keep-n, len(l.waiting))
+	back = append(back, l.waiting[n:]...)
+	l.waiting = l.waiting[:n:n]
+	return back
+}
+
 // Waiting is how many messages are not stored yet.
 func (l *Lane) Waiting() int {
 	l.mu.Lock()

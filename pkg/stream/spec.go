@@ -58,6 +58,8 @@ type Spec struct {
 	Replicas int
 	// LastOnly keeps one message per subject and allows messages to expire by themselves.
 	LastOnly bool
+	// Queue removes what is acked, and refuses new messages where it is full.
+	Queue bool
 }
 
 // SpecIn is the stream of everything as it was said, 7 days and 10 GiB by default.
@@ -92,6 +94,14 @@ func SpecControl(ns string) Spec {
 	}
 }
 
+// SpecOwed is the stream of copies whose own stream refuses them at present, 1 GiB by default.
+func SpecOwed(ns string, k Keep) Spec {
+	return Spec{
+		Name: subject.StreamName(ns, "owed", ""), Subjects: []string{ns + ".owed.>"},
+		Description: "dlog: what streams that refuse it get later", Keep: k.or(Keep{MaxBytes: 1 << 30}), Queue: true,
+	}
+}
+
 // SpecLedger is the stream of the routers' ledger, a twentieth of IN's bytes, for as long as that lasts: it holds running totals,
 // which must not age out when nothing is said.
 func SpecLedger(ns string, in Keep) Spec {
@@ -116,6 +126,9 @@ func (s Spec) config() jetstream.StreamConfig {
 		MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxConsumers: -1,
 		Replicas: max(s.Replicas, 1), Compression: jetstream.S2Compression,
 		Duplicates: s.duplicates(), AllowDirect: true,
+	}
+	if s.Queue {
+		c.Retention, c.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
 	}
 	if s.LastOnly {
 		c.MaxMsgsPerSubject, c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = 1, true, markerTTL

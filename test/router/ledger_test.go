@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dlog-fabric/dlog/pkg/natsd"
 	"github.com/dlog-fabric/dlog/pkg/stream/ledger"
 	"github.com/dlog-fabric/dlog/pkg/task"
 	"github.com/dlog-fabric/dlog/pkg/tree"
@@ -102,5 +105,44 @@ func TestLedgerSurvives(t *testing.T) {
 		r.balance()
 		c.nc.Close()
 		r.stop()
+	}
+}
+
+// TestExpiredUnrouted: what IN's limits remove before a router has it is counted, and nothing else is.
+func TestExpiredUnrouted(t *testing.T) {
+	srv, err := natsd.Start(t.Context(), natsd.Config{Listen: "127.0.0.1:0", Data: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	cfg := load(t, teams+fmt.Sprintf("[server]\nhttp = \"off\"\n[nats]\nurls = [%q]\n", srv.URL()))
+	first := run(t, cfg)
+	c := dial(t, srv.URL())
+	for range 3 {
+		c.say("shop.in.payments.info.-", `{"n":1}`)
+	}
+	c.settled("SHOP_IN")
+	first.stop()
+	for range 10 {
+		c.say("shop.in.payments.info.-", `{"n":2}`)
+	}
+	in, err := c.js.Stream(t.Context(), "SHOP_IN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Purge(t.Context(), jetstream.WithPurgeSequence(9)); err != nil { // 4 to 8 were never routed
+		t.Fatal(err)
+	}
+	second := run(t, cfg)
+	c.settled("SHOP_IN")
+	c.wait("found", func() bool { return c.totals("shop").Expired > 0 })
+	if got := c.totals("shop"); got.Expired != 5 || got.Messages != 8 {
+		t.Errorf("%+v", got)
+	}
+	c.say("shop.in.payments.info.-", `{"n":3}`)
+	c.settled("SHOP_IN")
+	second.stop()
+	if got := c.totals("shop"); got.Expired != 5 || got.Messages != 9 {
+		t.Errorf("%+v", got)
 	}
 }

@@ -59,11 +59,14 @@ type remember struct {
 	time time.Time
 }
 
-// place is a message of IN.
+// place is a message of IN, or of what is owed.
 type place struct {
-	seq uint64
-	at  int64
+	seq  uint64
+	at   int64
+	debt bool
 }
+
+func placeOf(r *Record, debt bool) place { return place{r.Seq, r.At.UnixNano(), debt} }
 
 // Open reads the end of the ledger. The stream must exist. router is one token, different in each run.
 func Open(ctx context.Context, js jetstream.JetStream, ns, router string) (*Chain, error) {
@@ -171,8 +174,10 @@ func (c *Chain) apply(b *Batch) {
 	c.totals.By = by
 	for i := range b.Records {
 		r := &b.Records[i]
-		c.recorded = c.recorded.Add(Span{r.Seq, r.Seq})
-		c.remember(place{r.Seq, r.At.UnixNano()}, b.Time)
+		if !b.Debts {
+			c.recorded = c.recorded.Add(Span{r.Seq, r.Seq})
+		}
+		c.remember(placeOf(r, b.Debts), b.Time)
 	}
 	for _, s := range b.Expired {
 		c.recorded = c.recorded.Add(s)
@@ -201,7 +206,7 @@ func (c *Chain) Knows(seq uint64, at time.Time) bool {
 }
 
 func (c *Chain) knows(seq uint64, at time.Time) bool {
-	if _, ok := c.known[place{seq, at.UnixNano()}]; ok {
+	if _, ok := c.known[place{seq: seq, at: at.UnixNano()}]; ok {
 		return true
 	}
 	// A message stored later than the batch that holds its sequence is another one: IN was rolled back.
@@ -235,9 +240,19 @@ func (c *Chain) Forget(last uint64) {
 // that is no longer there and not in any router's hands. It returns nil when all of it is stored, by this call or before, and
 // an error when it may not be; then it can be called again with the same records.
 func (c *Chain) Append(ctx context.Context, records []Record, gone uint64) error {
+	return c.append(ctx, func() *Batch { return c.batch(records, gone) })
+}
+
+// Pay stores that debts were paid: the records' counts are of the kind Paid, each a message of the stream of what is owed.
+func (c *Chain) Pay(ctx context.Context, records []Record) error {
+	return c.append(ctx, func() *Batch { return c.payment(records) })
+}
+
+// append stores what next makes, which is asked again when another router was faster. nil is nothing to store.
+func (c *Chain) append(ctx context.Context, next func() *Batch) error {
 	c.number++
 	for {
-		b := c.batch(records, gone)
+		b := next()
 		if b == nil {
 			return nil
 		}
@@ -264,17 +279,13 @@ func (c *Chain) Append(ctx context.Context, records []Record, gone uint64) error
 func (c *Chain) batch(records []Record, gone uint64) *Batch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := &Batch{Router: c.router, Number: c.number, Back: c.full, Totals: c.totals.Clone()}
+	b := c.begin()
 	recorded := slices.Clone(c.recorded)
-	used := map[Name]bool{}
 	for i := range records {
 		if r := &records[i]; !c.knows(r.Seq, r.At) {
 			b.Records = append(b.Records, *r)
 			b.Totals.add(r)
 			recorded = recorded.Add(Span{r.Seq, r.Seq})
-			for _, n := range r.Counts {
-				used[n.Name] = true
-			}
 		}
 	}
 	if c.begun {
@@ -284,12 +295,49 @@ func (c *Chain) batch(records []Record, gone uint64) *Batch {
 		return nil
 	}
 	b.Totals.Expired += b.Expired.Count()
-	if c.full == 0 || c.last-c.full >= fullEvery || c.since >= fullBytes {
-		for _, s := range b.Expired {
-			recorded = recorded.Add(s)
+	for _, s := range b.Expired {
+		recorded = recorded.Add(s)
+	}
+	return c.finish(b, recorded)
+}
+
+// payment makes the next batch of the debts that are not recorded as paid; nil if there is none.
+func (c *Chain) payment(records []Record) *Batch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.begin()
+	b.Debts = true
+	for i := range records {
+		r := &records[i]
+		if _, ok := c.known[placeOf(r, true)]; ok {
+			continue
 		}
+		b.Records = append(b.Records, *r)
+		for _, n := range r.Counts {
+			b.Totals.By[n.Name] += n.N
+		}
+	}
+	if len(b.Records) == 0 {
+		return nil
+	}
+	return c.finish(b, slices.Clone(c.recorded))
+}
+
+func (c *Chain) begin() *Batch {
+	return &Batch{Router: c.router, Number: c.number, Back: c.full, Totals: c.totals.Clone()}
+}
+
+// finish makes a batch full when it is time, or leaves out the names that it does not use.
+func (c *Chain) finish(b *Batch, recorded Spans) *Batch {
+	if c.full == 0 || c.last-c.full >= fullEvery || c.since >= fullBytes {
 		b.Full, b.Back, b.Recorded = true, 0, recorded
 		return b
+	}
+	used := map[Name]bool{}
+	for i := range b.Records {
+		for _, n := range b.Records[i].Counts {
+			used[n.Name] = true
+		}
 	}
 	for name := range b.Totals.By {
 		if !used[name] {

@@ -87,7 +87,8 @@ func (d *decoder) length(size uint64) uint64 {
 }
 
 func (d *decoder) batch() (b Batch) {
-	b.Full = d.byte()&flagFull != 0
+	flags := d.byte()
+	b.Full, b.Debts = flags&flagFull != 0, flags&flagDebts != 0
 	for _, n := range []*uint64{&b.Number, &b.Back, &b.Totals.Messages, &b.Totals.Entries, &b.Totals.Delivered, &b.Totals.ByDefault, &b.Totals.Expired} {
 		*n = d.num()
 	}

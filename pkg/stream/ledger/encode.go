@@ -10,7 +10,7 @@ import (
 // version is the first byte of a batch. Numbers are unsigned varints (encoding/binary) unless it is said otherwise; "signed" are zigzag
 // varints. A batch is
 //
-//	version, flags (1: full), number of the run's batch, back,
+//	version, flags (1: full, 2: debts), number of the run's batch, back,
 //	totals: messages, entries, delivered, by default, expired,
 //	names: how many, then each: kind (a byte), length, bytes, total,
 //	expired spans, and in a full batch recorded spans: how many, then each: first minus the end before, length minus 1,
@@ -24,7 +24,10 @@ import (
 // What follows is ignored, so that later versions may add to it.
 const version = 1
 
-const flagFull = 1
+const (
+	flagFull = 1 << iota
+	flagDebts
+)
 
 // encoder makes batches. It is used again and again by one goroutine.
 type encoder struct {
@@ -37,6 +40,9 @@ func (e *encoder) encode(b *Batch) []byte {
 	flags := byte(0)
 	if b.Full {
 		flags |= flagFull
+	}
+	if b.Debts {
+		flags |= flagDebts
 	}
 	out = append(out, version, flags)
 	for _, n := range []uint64{b.Number, b.Back, b.Totals.Messages, b.Totals.Entries, b.Totals.Delivered, b.Totals.ByDefault, b.Totals.Expired} {

@@ -14,12 +14,13 @@ type Kind byte
 const (
 	Stored  Kind = 's' // entries that a stream took, by stream
 	Owed    Kind = 'o' // entries that a stream refused and gets later, by stream
+	Paid    Kind = 'p' // entries that a stream was owed and took, by stream
 	Dropped Kind = 'r' // entries that a rule dropped, by rule
 	Dead    Kind = 'd' // entries that became dead letters, by reason
 )
 
 // valid reports whether this version knows the kind.
-func (k Kind) valid() bool { return k == Stored || k == Owed || k == Dropped || k == Dead }
+func (k Kind) valid() bool { return k == Stored || k == Owed || k == Paid || k == Dropped || k == Dead }
 
 // Name is what is counted: a stream, a rule or a reason, by kind.
 type Name struct {
@@ -125,6 +126,9 @@ type Batch struct {
 	Time time.Time
 	// Full says that Totals.By holds all names and Recorded is set. Others hold the names that their records use.
 	Full bool
+	// Debts says that the records are not of messages of IN: they have sequence and time of messages in the stream of what is
+	// owed, and tell that they were paid.
+	Debts bool
 	// Back is the ledger's sequence of the last full batch before this one; 0 if this one is full.
 	Back    uint64
 	Totals  Totals
