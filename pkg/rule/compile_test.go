@@ -198,6 +198,20 @@ func TestHash(t *testing.T) {
 	differs("'r'", "'r2'")
 	differs("['b']", "['a']")
 	differs("to = ['a']", "to = ['b']")
+	differs("to = ['b']", "to = ['b']\nset = { a = 1 }")
+	differs("drop = true", "redact = { a = 'mask' }")
 	differs("drop = true", "last = true")
 	differs("to = ['b']", "to = ['b']\nlast = true")
+}
+
+// Copies that differ have other ids: the key of hashes is part of what is decided.
+func TestHashKnowsTheKey(t *testing.T) {
+	text := changes("redact = { mail = 'hash' }")
+	if a, b := mustCompile(t, text).Hash(), mustCompile(t, strings.Replace(text, testKey, testKey+"x", 1)).Hash(); a == b {
+		t.Error("another key, the same hash")
+	}
+	text = changes("redact = { mail = 'mask' }")
+	if a, b := mustCompile(t, text).Hash(), mustCompile(t, strings.Replace(text, testKey, testKey+"x", 1)).Hash(); a != b {
+		t.Error("a key that no rule uses changed the hash")
+	}
 }
