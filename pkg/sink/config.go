@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/dlog-fabric/dlog/pkg/config"
@@ -100,6 +101,9 @@ type Env struct {
 	Log zerolog.Logger
 	// Stdout and Stderr of the program.
 	Stdout, Stderr io.Writer
+	// Metrics is where a kind registers metrics of its own; each of them gets the sink's name as the label "sink". Nil: nobody asks
+	// for them.
+	Metrics prometheus.Registerer
 }
 
 // Load reads a file of sinks. All its faults are in the error, each with its line.
@@ -149,6 +153,17 @@ func (s Sink) claims() []string {
 	}
 	return out
 }
+
+// NoSettings is the NewKind of a type without keys of its own: made makes a destination, without opening it, for each [[sink]] that has
+// the type.
+func NoSettings(made func(Env) (Kind, error)) NewKind {
+	return func() Settings { return &noSettings{made} }
+}
+
+type noSettings struct{ made func(Env) (Kind, error) }
+
+func (*noSettings) Validate() error              { return nil }
+func (s *noSettings) Kind(env Env) (Kind, error) { return s.made(env) }
 
 // Exclusive is implemented by settings whose destination takes one sink only: Destination names it, so that two sinks of a file
 // that have the same are found when it is read.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 )
@@ -44,11 +45,11 @@ func New(cfg Config, opt Options) (*Group, error) {
 	if len(cfg.Sinks) == 0 {
 		return nil, errors.New("make sinks: there is none")
 	}
-	kinds, err := kindsOf(cfg, opt)
+	g := &Group{conn: opt.Conn, meters: newMeters(), log: opt.Log}
+	kinds, err := kindsOf(cfg, opt, g.meters.registry)
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{conn: opt.Conn, meters: newMeters(), log: opt.Log}
 	if g.conn == nil {
 		if g.conn, err = connect(cfg.NATS, opt); err != nil {
 			return nil, err
@@ -75,7 +76,7 @@ func Run(ctx context.Context, cfg Config, opt Options) error {
 	return g.Run(ctx)
 }
 
-func kindsOf(cfg Config, opt Options) ([]Kind, error) {
+func kindsOf(cfg Config, opt Options, registry prometheus.Registerer) ([]Kind, error) {
 	env := Env{Log: opt.Log, Stdout: opt.Stdout, Stderr: opt.Stderr}
 	if env.Stdout == nil {
 		env.Stdout = os.Stdout
@@ -86,7 +87,7 @@ func kindsOf(cfg Config, opt Options) ([]Kind, error) {
 	var kinds []Kind
 	var errs []error
 	for _, s := range cfg.Sinks {
-		env.Spec = s.Spec
+		env.Spec, env.Metrics = s.Spec, prometheus.WrapRegistererWith(prometheus.Labels{"sink": s.Name}, registry)
 		k, err := s.Settings.Kind(env)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("make sink %s: %w", s.Name, err))
@@ -117,6 +118,20 @@ func (g *Group) close() {
 	if g.own {
 		g.conn.Close()
 	}
+}
+
+// Reopen asks every destination that holds files (see Reopener) to open them anew, as after SIGHUP. It may be called from any
+// goroutine. The error joins what could not be opened; there the old files are kept.
+func (g *Group) Reopen() error {
+	var errs []error
+	for _, r := range g.runners {
+		if k, ok := r.cfg.Kind.(Reopener); ok {
+			if err := k.Reopen(); err != nil {
+				errs = append(errs, fmt.Errorf("reopen sink %s: %w", r.cfg.Name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Status tells how each sink is doing, in the order of the file.

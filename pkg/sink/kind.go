@@ -39,6 +39,11 @@ type Kind interface {
 // Batcher is implemented by kinds that wish for other batches than the default ones. It is asked before the first Open.
 type Batcher interface{ Batching() Batching }
 
+// Reopener is implemented by kinds that hold files which others may move away. Reopen is called when an operator asks for it (SIGHUP),
+// from any goroutine and at any time, also while the destination is not open, where it does nothing. It opens what is new before
+// it lets go of what is old; with an error the old is kept.
+type Reopener interface{ Reopen() error }
+
 // Batching says when a batch is handed over: as soon as one of the bounds is reached. Zero fields have defaults.
 type Batching struct {
 	// Entries and Bytes bound a batch; a single pack is never divided because of them. Defaults: 8,192 and 8 MiB.

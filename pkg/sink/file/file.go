@@ -1,101 +1,68 @@
 package file
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
-	"github.com/dlog-fabric/dlog/pkg/config"
 	"github.com/dlog-fabric/dlog/pkg/sink"
 )
 
-// Config is the file's part of a [[sink]] table.
-type Config struct {
-	// Path is the file. Directories that are missing are made.
-	Path string `toml:"path"`
-	// AgainWindow is how much of the end of the file is read when it is opened, to know what it holds: 128 MiB by default, which takes
-	// about half a second.
-	AgainWindow config.Size `toml:"again_window"`
-	// BatchWait is how long an entry may wait for others before all are written and synced: 50 ms by default.
-	BatchWait config.Duration `toml:"batch_wait"`
-}
-
-// New is a sink.NewKind.
-func New() sink.Settings {
-	return &Config{AgainWindow: 128 << 20, BatchWait: config.Duration(50 * time.Millisecond)}
-}
-
-// Validate reports what is wrong with the settings.
-func (c *Config) Validate() error {
-	var errs []error
-	if c.Path == "" {
-		errs = append(errs, errors.New("path: missing; write the name of the file"))
-	}
-	if c.BatchWait < 0 || time.Duration(c.BatchWait) > 10*time.Second {
-		errs = append(errs, fmt.Errorf("batch_wait %v: write a duration up to 10s", c.BatchWait))
-	}
-	return errors.Join(errs...)
-}
-
-// Destination is the file: two sinks cannot write to one.
-func (c *Config) Destination() string {
-	if c.Path == "" {
-		return ""
-	}
-	return filepath.Clean(c.Path)
-}
-
-// Kind makes the file's sink without touching the file.
-func (c *Config) Kind(env sink.Env) (sink.Kind, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	return &file{cfg: *c, path: filepath.Clean(c.Path), log: env.Log.With().Str("sink", env.Name).Logger()}, nil
-}
-
 // file belongs to one runner at a time.
 type file struct {
-	cfg  Config
-	path string
-	log  zerolog.Logger
+	cfg   Config
+	mode  fs.FileMode
+	disk  disk
+	now   func() time.Time
+	meter *meter
+	wake  chan struct{} // there is something to compress or remove
 
+	// Owned by Open and Close, which nobody calls at the same time.
+	stop    context.CancelFunc
+	helpers sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows
+	path  string     // of FILE; where links lead to, once it was open
+	names names
 	lock  *os.File // held from Open to Close
 	f     *os.File // open for appending
 	state state    // what is committed
-	seen  *index   // what the file holds; nil where that must be read from it
+	tail  tail     // the end of it
+	seen  *index   // what the files hold; nil when f must be opened anew
 	buf   bytes.Buffer
+
+	notBefore time.Time // of the next rotation
 }
 
 // Batching lets entries gather for a while, because a commit costs two syncs whatever its size.
 func (k *file) Batching() sink.Batching { return sink.Batching{Wait: time.Duration(k.cfg.BatchWait)} }
 
-// Open locks the file, cuts off what was not committed and reads the end of the rest.
+// Open locks the file, cuts off what was not committed, reads the end of the rest, and begins to look after the rotated files.
 func (k *file) Open(ctx context.Context) (sink.Committed, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.f != nil {
 		return sink.Committed{}, errors.New("open file: it is open")
 	}
-	err := k.open(ctx)
-	if err != nil {
-		return sink.Committed{}, errors.Join(err, k.Close())
+	if err := k.open(ctx); err != nil {
+		return sink.Committed{}, errors.Join(full(k.path, err), k.release())
 	}
+	k.start()
 	return k.state.Committed, nil
 }
 
+// open is Open without its goroutines.
 func (k *file) open(ctx context.Context) error {
-	dir := filepath.Dir(k.path)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("make directory of %s: %w", k.path, err)
+	if err := k.place(); err != nil {
+		return err
 	}
-	lock, err := os.OpenFile(k.path+".lock", os.O_RDWR|os.O_CREATE, 0o640)
+	lock, err := k.disk.open(k.path+".lock", os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return fmt.Errorf("open lock: %w", err)
 	}
@@ -103,106 +70,50 @@ func (k *file) open(ctx context.Context) error {
 	if err := tryLock(lock); err != nil {
 		return fmt.Errorf("lock %s: %w", k.path, err)
 	}
-	if k.f, err = os.OpenFile(k.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o640); err != nil {
-		return fmt.Errorf("open file: %w", err)
+	if k.f, err = k.openFile(); err != nil {
+		return err
 	}
-	before := k.state
+	before := k.state.Committed
 	if err := k.recover(); err != nil {
 		return err
 	}
-	if k.seen != nil && k.state.Committed.Same(before.Committed) && k.state.Length == before.Length {
+	if k.seen != nil && k.state.Committed.Same(before) {
 		return nil // nobody wrote since this process did
 	}
 	return k.index(ctx)
 }
 
-// recover reads the state and brings the file to it.
-func (k *file) recover() error {
-	info, err := k.f.Stat()
-	if err != nil {
-		return fmt.Errorf("ask for size of file: %w", err)
+// place makes the directory and follows links, so that what is renamed is the file.
+func (k *file) place() error {
+	k.path = filepath.Clean(k.cfg.Path)
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o750); err != nil {
+		return fmt.Errorf("make directory of %s: %w", k.path, err)
 	}
-	size := info.Size()
-	st, err := readState(k.path + stateSuffix)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		// Nothing of what stands there is ours, and nothing of it is cut. The state is written before the first line, or a crash
-		// in the first commit would leave lines that no state knows.
-		return k.adopt(size, sink.Committed{})
-	case err != nil:
-		return err
-	}
-	k.state = st
-	if size < st.Length {
-		k.log.Warn().Str("file", k.path).Int64("length", size).Int64("committed", st.Length).
-			Msg("the file is shorter than what was committed, somebody cut or moved it: going on at its end")
-		return k.adopt(size, st.Committed)
-	}
-	if size > st.Length {
-		if err := k.f.Truncate(st.Length); err != nil {
-			return fmt.Errorf("cut what was not committed: %w", err)
+	if info, err := os.Lstat(k.path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if k.path, err = filepath.EvalSymlinks(k.path); err != nil {
+			return fmt.Errorf("follow link: %w", err)
 		}
-		k.log.Info().Str("file", k.path).Int64("bytes", size-st.Length).Msg("cut off what was not committed")
 	}
+	k.names = namesOf(k.path)
 	return nil
 }
 
-// adopt makes what stands in the file the beginning of what is ours. Its last line may have no end: lines begin on lines of their
-// own.
-func (k *file) adopt(size int64, c sink.Committed) error {
-	last := []byte{'\n'}
-	if size > 0 {
-		if _, err := k.f.ReadAt(last, size-1); err != nil {
-			return fmt.Errorf("read file: %w", err)
-		}
+// openFile opens FILE, and makes it where it is not there.
+func (k *file) openFile() (*os.File, error) {
+	if info, err := os.Stat(k.path); err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its reader
+		return nil, fmt.Errorf("open file: %s is not a regular file", k.path)
 	}
-	if last[0] != '\n' {
-		if _, err := k.f.Write([]byte{'\n'}); err != nil {
-			return fmt.Errorf("append to file: %w", err)
-		}
-		size++
+	f, err := k.disk.open(k.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, k.mode)
+	if err != nil {
+		return nil, fmt.Errorf("open file: %w", err)
 	}
-	k.state = state{Version: stateVersion, Length: size, Committed: c}
-	return writeState(k.path+stateSuffix, k.state)
-}
-
-// index reads the identities at the end of the file.
-func (k *file) index(ctx context.Context) error {
-	k.seen = newIndex()
-	from := max(0, k.state.Length-int64(k.cfg.AgainWindow))
-	lines := bufio.NewReaderSize(io.NewSectionReader(k.f, from, k.state.Length-from), 1<<20)
-	var scan sink.Scanner
-	var long []byte
-	for n := 0; ; n++ {
-		if n%4096 == 0 && ctx.Err() != nil {
-			k.seen = nil
-			return fmt.Errorf("read file: %w", ctx.Err())
-		}
-		line, err := lines.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, line...)
-			continue
-		}
-		if len(long) > 0 {
-			line = append(long, line...)
-			long = long[:0]
-		}
-		// A line that is no entry (the first one may be half of one) has no identity.
-		if id, bad := scan.Scan(line); bad == nil && !id.IsZero() {
-			k.seen.add(id)
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			k.seen = nil
-			return fmt.Errorf("read file: %w", err)
-		}
-	}
+	return f, nil
 }
 
 // Commit appends the lines, syncs them, and replaces the state.
 func (k *file) Commit(ctx context.Context, b sink.Batch) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.f == nil || k.seen == nil {
 		return errors.New("commit: the file is not open")
 	}
@@ -212,20 +123,21 @@ func (k *file) Commit(ctx context.Context, b sink.Batch) error {
 	if err := k.compare(b.From); err != nil {
 		return err
 	}
+	if err := errors.Join(k.settle(), k.foreign()); err != nil {
+		return full(k.path, err)
+	}
 	k.buf.Reset()
 	for i := range b.Entries {
 		k.append(&b.Entries[i])
 	}
-	next := state{Version: stateVersion, Length: k.state.Length + int64(k.buf.Len()), Committed: b.To}
-	if err := k.store(next); err != nil {
+	if err := k.store(b.To); err != nil {
 		k.undo()
-		return err
+		return full(k.path, err)
 	}
-	k.state = next
 	return nil
 }
 
-// compare makes sure that nobody else has written, although the lock should: not every file system keeps locks.
+// compare makes sure that nobody else has committed, although the lock should: not every file system keeps locks.
 func (k *file) compare(from sink.Committed) error {
 	if !k.state.Committed.Same(from) {
 		return fmt.Errorf("commit after %v, the file holds %v: %w", from, k.state.Committed, sink.ErrConflict)
@@ -234,14 +146,19 @@ func (k *file) compare(from sink.Committed) error {
 	if err != nil {
 		return err
 	}
-	if !now.Committed.Same(from) || now.Length != k.state.Length {
+	if !now.Committed.Same(from) || now.Length != k.state.Length || now.Number != k.state.Number {
 		return fmt.Errorf("commit after %v, the file holds %v: %w", from, now.Committed, sink.ErrConflict)
 	}
+	return nil
+}
+
+// foreign finds out whether somebody else appends. Open would cut his lines off; here they are only not mixed with ours.
+func (k *file) foreign() error {
 	info, err := k.f.Stat()
 	if err != nil {
 		return fmt.Errorf("ask for size of file: %w", err)
 	}
-	if info.Size() != k.state.Length {
+	if info.Size() > k.state.Length {
 		return fmt.Errorf("commit: %s has %d bytes, %d are committed: somebody else writes to it", k.path, info.Size(), k.state.Length)
 	}
 	return nil
@@ -259,29 +176,89 @@ func (k *file) append(e *sink.Entry) {
 	k.buf.WriteByte('\n')
 }
 
-func (k *file) store(next state) error {
-	if k.buf.Len() > 0 {
-		if _, err := k.f.Write(k.buf.Bytes()); err != nil {
-			return fmt.Errorf("append to file: %w", err)
-		}
-		if err := k.f.Sync(); err != nil {
-			return fmt.Errorf("sync file: %w", err)
+// store writes the buffer and then what it means.
+func (k *file) store(to sink.Committed) error {
+	lines := k.buf.Bytes()
+	if k.due(len(lines)) {
+		if err := k.rotate(); err != nil {
+			return err
 		}
 	}
-	return writeState(k.path+stateSuffix, next)
+	next, end := k.state, k.tail
+	next.Committed = to
+	if len(lines) > 0 {
+		length, err := k.write(lines)
+		if err != nil {
+			return err
+		}
+		end = k.tail.then(lines)
+		next.Length, next.Tail = length, end.sum()
+		if next.Begun.IsZero() {
+			next.Begun = k.now().UTC()
+		}
+	}
+	if err := writeState(k.disk, k.path+stateSuffix, next); err != nil {
+		return err
+	}
+	k.state, k.tail = next, end
+	k.meter.bytes.Add(float64(len(lines)))
+	return nil
+}
+
+// write appends lines, syncs them, and returns how long the file is then. Somebody may have cut the file short in the meantime: that is
+// fine if the lines were written behind the cut.
+func (k *file) write(lines []byte) (int64, error) {
+	if err := k.disk.write(k.f, lines); err != nil {
+		return 0, fmt.Errorf("append to %s: %w", k.path, cause(err))
+	}
+	if err := k.disk.sync(k.f); err != nil {
+		return 0, fmt.Errorf("sync %s: %w", k.path, cause(err))
+	}
+	info, err := k.f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("ask for size of file: %w", err)
+	}
+	length := info.Size()
+	if length == k.state.Length+int64(len(lines)) {
+		return length, nil
+	}
+	there := make([]byte, len(lines))
+	if _, err := k.f.ReadAt(there, length-int64(len(lines))); err != nil || !bytes.Equal(there, lines) {
+		return 0, fmt.Errorf("append to file: somebody else changes %s", k.path)
+	}
+	k.cut(length - int64(len(lines)))
+	return length, nil
 }
 
 // undo gives the space of a commit that failed back. The file must be opened anew: what stands in it and what the index says are
 // not known any more.
 func (k *file) undo() {
 	k.seen = nil
-	if st, err := readState(k.path + stateSuffix); err == nil {
-		_ = k.f.Truncate(st.Length) // the next Open does it, if this does not
+	st, err := readState(k.path + stateSuffix)
+	if err != nil || k.f == nil {
+		return // the next Open does it
+	}
+	if mine, err := st.speaksOf(k.f); err == nil && mine {
+		_ = k.disk.truncate(k.f, st.Length) // the same
 	}
 }
 
 // Close gives the file free. What it knows stays, in case nobody writes until it is opened again.
 func (k *file) Close() error {
+	if k.stop != nil {
+		k.stop()
+		k.helpers.Wait()
+		k.stop = nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.release(); err != nil {
+		return fmt.Errorf("close file: %w", err)
+	}
+	return nil
+}
+
+func (k *file) release() error {
 	var errs []error
 	if k.f != nil {
 		errs = append(errs, k.f.Close())
@@ -290,8 +267,13 @@ func (k *file) Close() error {
 		errs = append(errs, k.lock.Close())
 	}
 	k.f, k.lock = nil, nil
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("close file: %w", err)
+	return errors.Join(errs...)
+}
+
+// cause strips the name from an error of an open file, which may have had another name when it was opened.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
 	}
-	return nil
+	return err
 }

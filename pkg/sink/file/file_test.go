@@ -146,7 +146,7 @@ func TestCutByOthers(t *testing.T) {
 			if got, want := read(t, path), before+"{\"b\":2}\n"; got != want {
 				t.Errorf("the file holds %q, want %q", got, want)
 			}
-			if !strings.Contains(log.String(), "shorter") {
+			if !strings.Contains(log.String(), "somebody") {
 				t.Errorf("nothing was said about it: %s", log)
 			}
 		})
@@ -173,7 +173,7 @@ func TestTroubles(t *testing.T) {
 	}
 	f("damaged", "is damaged", func(p string) error { return os.WriteFile(p+".state", []byte("{"), 0o600) })
 	f("negative", "is damaged", func(p string) error { return os.WriteFile(p+".state", []byte(`{"version":1,"length":-1}`), 0o600) })
-	f("newer", "has version 2", func(p string) error { return os.WriteFile(p+".state", []byte(`{"version":2}`), 0o600) })
+	f("newer", "has version 3", func(p string) error { return os.WriteFile(p+".state", []byte(`{"version":3}`), 0o600) })
 	f("directory", "open file", func(p string) error { return os.Mkdir(p, 0o700) })
 	f("inuse", "in use", func(p string) error {
 		k := at(t, p, nil)
@@ -272,12 +272,26 @@ func TestIndexForgets(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	c := &Config{BatchWait: -1}
-	err := c.Validate()
-	if err == nil || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("faults: %v", err)
+	f := func(change func(*Config), want string) {
+		t.Helper()
+		c := New().(*Config)
+		c.Path = "a"
+		change(c)
+		err := c.Validate()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("faults: %v, want one with %q", err, want)
+		}
+		if _, err := c.Kind(sink.Env{}); err == nil {
+			t.Error("a kind was made of faulty settings")
+		}
 	}
-	if _, err := c.Kind(sink.Env{}); err == nil {
-		t.Error("a kind was made of faulty settings")
-	}
+	f(func(c *Config) { c.Path = "" }, "path: missing")
+	f(func(c *Config) { c.BatchWait = -1 }, "batch_wait")
+	f(func(c *Config) { c.RotateEvery = 1 }, "rotate_every")
+	f(func(c *Config) { c.Compress = "gzip" }, `compress "gzip"`)
+	f(func(c *Config) { c.KeepFiles = -1 }, "keep_files -1")
+	f(func(c *Config) { c.KeepFiles, c.RotateSize = 1, 0 }, "set rotate_size or rotate_every")
+	f(func(c *Config) { c.KeepBytes = 1000 }, "less than rotate_size 256MiB")
+	f(func(c *Config) { c.Mode = "0400" }, "mode")
+	f(func(c *Config) { c.Mode = "rw" }, "mode")
 }
