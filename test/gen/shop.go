@@ -63,6 +63,7 @@ type spec struct {
 	pos     task.Position
 	path    string
 	service int
+	goal    int // of the service
 	depth   int
 	at      int64
 	fail    bool
@@ -102,8 +103,7 @@ func (w *writer) say(level entry.Level, event entry.Event, message, body string)
 func (w *writer) wait(meanMS float64) { w.at += int64(w.g.rng.ExpFloat64()*meanMS*1e6) + 1000 }
 
 func (g *Generator) begin(s spec) *writer {
-	names := goals[s.service]
-	name := names[pick(g.rng, len(names))]
+	name := goals[s.service][s.goal]
 	s.path = task.JoinPath(s.path, name)
 	w := &writer{g: g, s: s, at: s.at, started: s.at, name: name}
 	w.say(entry.Debug, entry.Start, name, s.fields)
@@ -145,13 +145,19 @@ func (g *Generator) task(s spec) int64 {
 	return w.end()
 }
 
-// child makes a sub-task, often in another service: then it is handed over.
+// child makes a sub-task, often in another service: then it is handed over. A program calls the same things again and again: an outermost task has
+// three kinds of sub-tasks, those below have one each, so a service has about ten paths.
 func (w *writer) child(fail bool) {
 	g := w.g
 	s := spec{trace: w.s.trace, path: w.s.path, service: w.s.service, depth: w.s.depth + 1, fail: fail, fields: w.s.fields}
-	if g.rng.Float64() < 0.45 {
-		s.service = pick(g.rng, len(g.services))
+	kind := w.s.goal
+	if w.s.depth == 0 {
+		kind = 1 + pick(g.rng, 3)
 	}
+	if (kind+s.depth)%2 == 0 {
+		s.service = (w.s.service + kind + s.depth) % len(goals)
+	}
+	s.goal = (kind + s.depth - 1) % len(goals[0])
 	if s.service == w.s.service {
 		s.pos = w.next()
 	} else {
@@ -186,10 +192,10 @@ func body(rng *rand.Rand, level entry.Level, g *Generator) string {
 	if rng.IntN(12) != 0 {
 		fmt.Fprintf(&b, `,"took_ms":%.3f`, rng.ExpFloat64()*20)
 	}
-	if rng.IntN(2) == 0 {
+	if rng.IntN(3) != 0 {
 		fmt.Fprintf(&b, `,"peer":"10.%d.%d.%d:%d"`, rng.IntN(4), rng.IntN(256), rng.IntN(256), 30000+rng.IntN(20000))
 	}
-	if rng.IntN(3) == 0 {
+	if rng.IntN(3) != 0 {
 		fmt.Fprintf(&b, `,"sku":"%c%c-%05d"`, 'A'+rng.IntN(26), 'A'+rng.IntN(26), rng.IntN(1e5))
 	}
 	if level >= entry.Error {
