@@ -38,8 +38,8 @@ func (a *Adopted) Started() time.Time { return a.started }
 // Refused are the refusals that the dead process counted.
 func (a *Adopted) Refused() []Refusal { return a.refused }
 
-// LastSeq is the greatest number of an entry that was found so far; after all entries were read it is the last number that
-// the process is known to have used.
+// LastSeq is the greatest number of an entry that any adopter found so far: the last number that the process is known to have
+// used, but for what lies in segments that cannot be read.
 func (a *Adopted) LastSeq() uint64 {
 	a.c.rmu.Lock()
 	defer a.c.rmu.Unlock()
@@ -265,11 +265,28 @@ func (p *process) read(o opener, want func(birth []byte) bool) (*Adopted, error)
 	if f, err := p.root.OpenFile(adoptedFile, os.O_WRONLY|os.O_CREATE, fileMode); err == nil {
 		f.Close() // only Open's sum over the dead misses it otherwise
 	}
+	if err := p.keepLastSeq(c.recovered); err != nil {
+		c.letGo()
+		p.head.close()
+		return nil, err
+	}
 	c.restorePacks(packs)
 	j.takeUp(c.packs)
 	c.closeAppend()
 	a.Queue, a.c = c, c
 	return a, nil
+}
+
+// keepLastSeq notes the greatest number in the head. An adopter may die after it has removed the last segment and before the others: the next one
+// must not take a smaller number for the last.
+func (p *process) keepLastSeq(r *recovery) error {
+	noted := binary.LittleEndian.Uint64(p.head.mem[lastSeqAt:])
+	if noted >= r.lastSeq {
+		r.lastSeq = noted
+		return nil
+	}
+	binary.LittleEndian.PutUint64(p.head.mem[lastSeqAt:], r.lastSeq)
+	return p.head.flush(lastSeqAt, 8)
 }
 
 // closeAppend makes a chain that Reserve finds closed.
@@ -363,6 +380,7 @@ func (c *chain) trim() {
 	f := finder{mem: g.mem, nonce: g.nonce, off: headerSize}
 	for v, _, ok := f.next(); ok; v, _, ok = f.next() {
 		used = v.off + step(v.n)
+		c.recovered.lastSeq = max(c.recovered.lastSeq, metaSeq(v.meta))
 	}
 	if g.block.file.Truncate(int64(used)) == nil {
 		g.block.size = used

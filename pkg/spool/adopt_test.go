@@ -358,3 +358,34 @@ func TestAdoptSome(t *testing.T) {
 	f(100, func(b []byte) bool { return b == nil }, 1)
 	f(0, nil, 0)
 }
+
+// An adopter acks the last entries before the first and dies: the next one still knows the last number.
+func TestLastSeqOutlivesTheLastSegment(t *testing.T) {
+	eachWay(t, func(t *testing.T, cfg spool.Config) {
+		cfg.Bytes = 4 << 20
+		q := mustOpen(t, cfg)
+		line := strings.Repeat("x", 1000) + "\n"
+		n := 0
+		for ; q.Stats().Bytes < 2<<20; n++ { // several segments
+			mustPut(t, q, fmt.Sprintf("s.%d", min(n, 1)), line)
+		}
+		mustClose(t, q)
+		a := adoptOne(t, cfg.Dir)
+		var items []spool.Item
+		for range n {
+			items = append(items, next(t, a))
+		}
+		if _, ok := a.Next(); ok {
+			t.Error("one entry too many")
+		}
+		late := pack(1, items[1:]...)
+		fix(t, a, late)
+		a.Acked(1)
+		mustClose(t, a)
+		b := adoptOne(t, cfg.Dir)
+		if next(t, b); b.LastSeq() != uint64(n) {
+			t.Errorf("last number %d, want %d", b.LastSeq(), n)
+		}
+		mustClose(t, b)
+	})
+}

@@ -34,6 +34,7 @@ const (
 	headMagic   = "dloghead"
 	headSize    = birthAt + 8 + maxBirth
 	numberAt    = 64  // greatest pack number
+	lastSeqAt   = 72  // greatest number of an entry, noted by adopters
 	countersAt  = 128 // counterWords words
 	birthAt     = 1024
 	maxBirth    = 32 << 10
