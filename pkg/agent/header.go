@@ -194,7 +194,7 @@ func (h *header) behindLevel(rest []byte) []byte {
 	}
 	if !h.timed && len(rest) > 1 && rest[0] == ':' && rest[1] > ' ' && rest[1] != ':' {
 		name, message, ok := bytes.Cut(rest[1:], []byte(":"))
-		if ok && len(name) <= 128 && bytes.IndexAny(name, " \t/") < 0 {
+		if ok && len(name) <= 128 && !bytes.ContainsAny(name, " \t/") {
 			h.logger = name
 			return message
 		}

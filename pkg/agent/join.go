@@ -187,13 +187,13 @@ func (h *joined) bad() bool {
 
 // isGoFunction reports whether a line may be a function in a stack trace: main.(*Server).run.
 func isGoFunction(line []byte) bool {
-	return len(line) < 512 && bytes.IndexByte(line, '.') > 0 && bytes.IndexAny(line, " \t:=") < 0
+	return len(line) < 512 && bytes.IndexByte(line, '.') > 0 && !bytes.ContainsAny(line, " \t:=")
 }
 
 // isException reports whether a line names an exception as Java does: java.io.IOException: closed.
 func isException(line []byte) bool {
 	name, _, _ := bytes.Cut(line, []byte(":"))
-	if bytes.IndexByte(name, '.') < 0 || bytes.IndexAny(name, " \t") >= 0 {
+	if bytes.IndexByte(name, '.') < 0 || bytes.ContainsAny(name, " \t") {
 		return false
 	}
 	return bytes.HasSuffix(name, []byte("Exception")) || bytes.HasSuffix(name, []byte("Error")) || bytes.HasSuffix(name, []byte("Throwable"))

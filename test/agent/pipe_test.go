@@ -16,6 +16,7 @@ import (
 
 	"github.com/dlog-fabric/dlog/pkg/agent"
 	"github.com/dlog-fabric/dlog/pkg/entry"
+	"github.com/dlog-fabric/dlog/pkg/stream"
 )
 
 // A kind of line: %d is its number, which the message holds as "#n#".
@@ -232,6 +233,29 @@ func lose(t *testing.T, o *agent.Outlet) {
 	if refused == 0 || left == 0 || refused+left != n+2 || total != n+2 {
 		t.Errorf("%d refused of %d, %d left, %d lines: %v", refused, total, left, n, err)
 	}
+}
+
+// TestPipeIdle stores a line of text though nothing follows it.
+func TestPipeIdle(t *testing.T) {
+	w := newWorld(t)
+	o, _ := w.open(agent.Config{Service: "idle", Idle: time.Millisecond})
+	r, in := io.Pipe()
+	result := make(chan error, 1)
+	go func() { result <- o.Pipe(context.Background(), agent.Pipe{In: r}) }()
+	fmt.Fprintln(in, "ERROR no stock")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := stream.Read(ctx, w.js, stream.ReadConfig{Stream: "DLOG_IN", Subjects: []string{"dlog.in.idle.error.>"}}, func(stream.Pack) error {
+		return stream.ErrStop
+	})
+	if err != nil && !errors.Is(err, stream.ErrStop) {
+		t.Error(err)
+	}
+	in.Close()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	w.done(o)
 }
 
 // TestPipeStops reads on for a moment after it was told to stop, and not for ever.
