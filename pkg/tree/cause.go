@@ -32,7 +32,10 @@ func (t *Task) nearer(a, b *Task) bool {
 	case a.depth != b.depth:
 		return a.depth > b.depth
 	case a.Guessed:
-		return a.Error != "" && (b.Error == "" || a.Started.Before(b.Started))
+		// What went wrong first made the others do so; of one time, as clocks of
+		// whole seconds have it, who was asked last.
+		c := a.erred.Compare(b.erred)
+		return c < 0 || c == 0 && !a.Started.Before(b.Started)
 	}
 	return !t.repeats(b) && t.repeats(a)
 }

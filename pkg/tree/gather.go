@@ -83,7 +83,7 @@ func (t *Task) guess() {
 		t.spans(e.Time, e.Time)
 		if e.Level != entry.None && (highest == entry.None || e.Level > highest) {
 			highest = e.Level
-			t.Error = cmp.Or(e.Error, e.Message)
+			t.Error, t.erred = cmp.Or(e.Error, e.Message), e.Time
 		}
 	}
 	switch {
@@ -98,8 +98,9 @@ func (t *Task) guess() {
 	}
 }
 
-// sortByTime orders entries by time; one without a time has that of the one
-// before it.
+// sortByTime orders entries by time, which loggers often give in whole seconds:
+// of one time and process by their sequence, else as they came. One without a
+// time has that of the one before it.
 func sortByTime(items []Item) {
 	type dated struct {
 		at time.Time
@@ -113,7 +114,12 @@ func sortByTime(items []Item) {
 		}
 		all[i] = dated{last, item}
 	}
-	slices.SortStableFunc(all, func(a, b dated) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(all, func(a, b dated) int {
+		if c := a.at.Compare(b.at); c != 0 || a.Entry.Meta.Proc != b.Entry.Meta.Proc {
+			return c
+		}
+		return cmp.Compare(a.Entry.Meta.Seq, b.Entry.Meta.Seq)
+	})
 	for i := range all {
 		items[i] = all[i].Item
 	}

@@ -66,6 +66,7 @@ type Task struct {
 	parent   *Task
 	children []*Task
 	eliot    bool      // written by Eliot
+	erred    time.Time // of the entry that Error is from, where it is guessed
 	step     task.Step // the first step below the parent
 	node     *node
 }

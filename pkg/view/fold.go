@@ -20,6 +20,8 @@ type row struct {
 	late     bool
 	conflict bool
 	folded   bool // the task's own items are not shown
+	export   bool // the entry hands the task over
+	claimed  bool // and a task continues it
 	attempt  int  // which attempt at its number the task is, from 1, of tries
 	tries    int
 	hidden   int // how much this row stands for, 0 where it is one itself
@@ -40,6 +42,7 @@ const (
 // rows returns what is shown below a task, in order.
 func (d *drawing) rows(t *tree.Task) []row {
 	rows := merge(t)
+	markExports(rows)
 	if !d.o.All {
 		rows = withoutClaimed(rows)
 	}
@@ -63,18 +66,26 @@ func (d *drawing) rows(t *tree.Task) []row {
 	return rows
 }
 
-// withoutClaimed leaves out the hand-over entries that a task continued: the
-// task stands at the same number and says more.
-func withoutClaimed(rows []row) []row {
+// markExports tells the hand-over entries that a task continued from those that
+// none did.
+func markExports(rows []row) {
 	claimed := map[uint64]bool{}
 	for _, r := range rows {
 		if r.task != nil {
 			claimed[r.n] = true
 		}
 	}
-	return slices.DeleteFunc(rows, func(r row) bool {
-		return r.entry != nil && r.entry.Meta.Event == entry.Export && !r.conflict && !r.late && claimed[r.n]
-	})
+	for i, r := range rows {
+		if r.entry != nil && r.entry.Meta.Event == entry.Export {
+			rows[i].export, rows[i].claimed = true, claimed[r.n]
+		}
+	}
+}
+
+// withoutClaimed leaves out the hand-over entries that a task continued: the
+// task stands at the same number and says more.
+func withoutClaimed(rows []row) []row {
+	return slices.DeleteFunc(rows, func(r row) bool { return r.claimed && !r.conflict && !r.late })
 }
 
 // merge puts entries, sub-tasks and absent numbers in one order and leaves out

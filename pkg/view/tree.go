@@ -238,6 +238,9 @@ func (d *drawing) entry(r row, branch string) {
 		d.text(violet, " conflict at "+e.Meta.Pos+" with process "+e.Meta.Proc)
 	}
 	d.message(e)
+	if r.export && !r.claimed {
+		d.text(dim, "  (not continued here)")
+	}
 	d.chosen(e, d.known)
 	d.line()
 }

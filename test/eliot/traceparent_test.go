@@ -88,7 +88,7 @@ func TestTraceparent(t *testing.T) {
 \S+ +\S+  ✔ GET /orders/\{id\}  shop  url=/orders/17  status=200
 \S+ +├─ info   looked up  id=17
 \S+ +\S+  └─ ✔ ask-stock
-\S+ +└─ export 127.0.0.1:\d+
+\S+ +└─ export 127.0.0.1:\d+  \(not continued here\)
 $`)
 	if !want.MatchString(out) {
 		t.Errorf("tree:\n%s", out)
