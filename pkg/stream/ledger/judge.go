@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/dlog-fabric/dlog/pkg/task"
 	"github.com/dlog-fabric/dlog/pkg/tree"
 )
 
@@ -74,6 +75,16 @@ func (x *Index) Judge(run tree.Absent) (verdicts []tree.Verdict) {
 		next = last + 1
 	}
 	return verdicts
+}
+
+// Rule returns the rule that dropped an entry: the one with a number of the task at a position of a trace; "" for none.
+func (x *Index) Rule(trace task.Trace, at task.Position, number uint64) string {
+	for _, w := range x.tasks[KeyOf(trace, at)] {
+		if w.First <= number && number <= w.Last {
+			return w.Rule
+		}
+	}
+	return ""
 }
 
 // Judge explains what is absent from trees by the ledger: what rules dropped. It reads the ledger when it is asked for the first
