@@ -17,7 +17,7 @@ import (
 // runBy shows what has a value in a field: entries without a task, and the trees of those with one.
 func (f *treeFlags) runBy(ctx context.Context, env Env, value string) error {
 	now := time.Now()
-	if f.source.since == "" && len(f.source.files) == 0 {
+	if f.source.since == "" && f.source.asksRouter() {
 		f.source.since = tasksSince
 	}
 	if err := firstError(f.source.check(now), f.out.check()); err != nil {

@@ -51,7 +51,7 @@ func (f *findFlags) run(ctx context.Context, env Env) error {
 	out := bufio.NewWriter(env.Stdout)
 	p := newLinePrinter(out, f.out.json(), viewOptions(env, now))
 	found := 0
-	err = src.read(ctx, window{since: f.source.sinceTime, until: f.source.untilTime}, func(it item) error {
+	err = src.read(ctx, window{since: f.source.sinceTime, until: f.source.untilTime, where: f.cond.hint()}, func(it item) error {
 		if !f.cond.match(it) {
 			return nil
 		}

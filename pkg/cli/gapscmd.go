@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,7 +54,7 @@ counts as absent until it arrives. From a stream it looks back ` + tasksSince + 
 
 func (f *gapsFlags) run(ctx context.Context, env Env, id string) error {
 	now := time.Now()
-	if id == "" && f.source.since == "" && len(f.source.files) == 0 {
+	if id == "" && f.source.since == "" && f.source.asksRouter() {
 		f.source.since = tasksSince
 	}
 	if err := firstError(f.source.check(now), f.out.check()); err != nil {
@@ -103,7 +104,7 @@ func (f *gapsFlags) all(ctx context.Context, src source, now time.Time) ([]*tree
 		return nil, nil
 	}
 	keys := newTraceKeys()
-	forest, err = gather(ctx, src, window{since: begin}, cfg, func(it item) bool {
+	forest, err = gather(ctx, src, window{since: begin, traces: slices.Sorted(maps.Keys(traces))}, cfg, func(it item) bool {
 		id := keys.of(it.line)
 		return traces[string(id)] || (id == nil && it.subj.Level == subject.TaskLevel)
 	})

@@ -56,6 +56,14 @@ func (c *conditions) check() error {
 	return nil
 }
 
+// hint is the conditions for a source that has an index of words, nil where there are none.
+func (c *conditions) hint() *cond.Where {
+	if len(c.args) == 0 {
+		return nil
+	}
+	return c.where
+}
+
 func (c *conditions) match(it item) bool {
 	return len(c.args) == 0 || c.where.Match(it.subj, it.line)
 }
@@ -135,8 +143,11 @@ func findError(err error, prefix string, s *sourceFlags) error {
 		return usage(err)
 	}
 	where := "stream " + s.stream
-	if len(s.files) > 0 {
+	switch {
+	case len(s.files) > 0:
 		where = strings.Join(s.files, ", ")
+	case s.store != "":
+		where = s.store
 	}
 	return fmt.Errorf("no task with trace %s in %s; \"dlog-sink tasks --since 1d\" lists those there are", prefix, where)
 }

@@ -39,7 +39,10 @@ func routerRunCommand(env Env) *cobra.Command {
 		Short: "Run the server and the rules",
 		Long: `run starts the embedded NATS server (or uses the one that [nats] names), makes the streams and routes until it is stopped.
 
-SIGTERM routes what is in hand, then stops the server. What was not routed by then is routed after the next start.`,
+SIGTERM routes what is in hand, then stops the server. What was not routed by then is routed after the next start.
+
+When the file changes, or on SIGHUP, new rules take over: they are checked and their tests run first, and a file with faults changes
+nothing; the log, /readyz and /metrics say why. [server], [nats] and [in] are read at the start only.`,
 		Example: `  dlog-router run
   dlog-router run --config router.toml
   dlog-router run --listen 127.0.0.1:0 --data /var/lib/dlog --ready-file /run/dlog/router.ready`,
@@ -63,9 +66,16 @@ func (f *routerRunFlags) run(ctx context.Context, env Env) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := ownLog(env)
+	reload, stop := hangups()
+	defer stop()
+	var files []string
+	if f.config != "" {
+		files = []string{f.config}
+	}
 	var readyErr error // written before Run returns
 	err = router.Run(ctx, cfg, router.Options{
-		Log:      log,
+		Log:  log,
+		Load: f.load, Files: files, Reload: reload,
 		Consumer: sink.ConsumerConfig, // the router makes the durables that a stream's sinks may not make themselves
 		Ready: func(a router.Addrs) {
 			log.Info().Msg("ready: " + readyText(a, cfg))

@@ -14,6 +14,7 @@ import (
 	"github.com/dlog-fabric/dlog/pkg/sink"
 	"github.com/dlog-fabric/dlog/pkg/sink/console"
 	"github.com/dlog-fabric/dlog/pkg/sink/file"
+	"github.com/dlog-fabric/dlog/pkg/sink/store"
 )
 
 // sinkKinds are the kinds of sinks that dlog-sink knows: a new kind is a package and a line here.
@@ -21,6 +22,7 @@ func sinkKinds() map[string]sink.NewKind {
 	return map[string]sink.NewKind{
 		"console": console.New,
 		"file":    file.New,
+		"store":   store.New,
 	}
 }
 
@@ -41,13 +43,14 @@ func sinkRunCommand(env Env) *cobra.Command {
 reaches its destination once; a sink that was down goes on where it was. One destination that fails does not hold up another.
 
 SIGTERM finishes the commit in hand and lets a standby take over at once.`,
-		Example: `  dlog-sink run --config sink.toml
+		Example: `  dlog-sink run
+  dlog-sink run --config sink.toml
   dlog-sink run --config sink.toml --http 127.0.0.1:0 --ready-file /run/sink.ready`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), env) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.config, "config", "", "`FILE` with the sinks (required)")
+	fl.StringVar(&f.config, "config", "", "`FILE` with the sinks; without it the stream \"all\" goes into the store ./dlog-store")
 	fl.StringVar(&f.http, "http", sinkHTTP, "loopback `ADDR` of /healthz, /readyz, /status and /metrics; \"off\" serves nothing")
 	fl.StringVar(&f.ready, "ready-file", "", "write the bound addresses to this `FILE` as JSON once everything runs")
 	fl.StringVar(&f.nats, "nats", "", "`URL` of the router, before the file's (DLOG_URL)")
@@ -57,10 +60,7 @@ SIGTERM finishes the commit in hand and lets a standby take over at once.`,
 }
 
 func (f *sinkRunFlags) run(ctx context.Context, env Env) error {
-	if f.config == "" {
-		return usagef("run needs --config FILE, a file with [[sink]] tables; configs/sink.toml is one to begin with")
-	}
-	cfg, err := sink.Load(f.config, sinkKinds())
+	cfg, err := f.load()
 	if err != nil {
 		return usage(err)
 	}
@@ -84,6 +84,21 @@ func (f *sinkRunFlags) run(ctx context.Context, env Env) error {
 	runErr := group.Run(ctx)
 	cancel()
 	return errors.Join(err, runErr, <-served)
+}
+
+// defaultSinks is what run does without a file: the stream that a router without a file makes, into the embedded store.
+const defaultSinks = `
+[[sink]]
+name   = "store"
+type   = "store"
+stream = "all"
+`
+
+func (f *sinkRunFlags) load() (sink.Config, error) {
+	if f.config == "" {
+		return sink.Decode("the sink without a file", []byte(defaultSinks), sinkKinds())
+	}
+	return sink.Load(f.config, sinkKinds())
 }
 
 func sinkCheckCommand(env Env) *cobra.Command {

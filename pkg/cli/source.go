@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/dlog-fabric/dlog/pkg/cond"
 	"github.com/dlog-fabric/dlog/pkg/config"
 	"github.com/dlog-fabric/dlog/pkg/entry"
 	"github.com/dlog-fabric/dlog/pkg/stream"
@@ -31,12 +33,17 @@ type item struct {
 	at   time.Time
 }
 
-// A window says which part of a source to read.
+// A window says which part of a source to read. What stands below the blank line are hints: a source that has an index reads
+// less, another one gives what it has, so a reader checks what it gets.
 type window struct {
 	since, until time.Time
-	frames       bool // only the entries that frame tasks and processes
 	follow       bool // go on with what arrives
 	fresh        bool // begin with what arrives
+
+	frames bool        // only the entries that frame tasks and processes
+	trace  string      // only the trace that begins so, whenever it was, and the signs of life of its processes
+	traces []string    // the same for these traces
+	where  *cond.Where // only entries that fulfil this; nil: all
 }
 
 // A source is where readers take entries from. read hands each item to fn, in the order in which the source holds them; an
@@ -50,6 +57,7 @@ type source interface {
 type sourceFlags struct {
 	connection
 	files        []string
+	store        string
 	stream       string
 	namespace    string
 	since, until string
@@ -68,6 +76,7 @@ func (s *sourceFlags) addFlags(cmd *cobra.Command, env Env) {
 func (s *sourceFlags) addPastFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&s.files, "file", nil, "read NDJSON of dlog, zerolog or Eliot from `FILE` (- is standard input; repeatable) instead of asking a router")
+	f.StringVar(&s.store, "store", "", "read the store in this `DIR`, which a sink of type store keeps, instead of asking a router")
 	f.StringVar(&s.until, "until", "", "end at this `TIME`, in the forms of --since")
 }
 
@@ -95,8 +104,15 @@ func (s *sourceFlags) check(now time.Time) error {
 			errs = append(errs, usagef("--stream: %w", err))
 		}
 	}
-	if len(s.files) > 0 && s.url != "" {
-		errs = append(errs, usagef("--file and --nats exclude one another"))
+	given := []string{}
+	for flag, on := range map[string]bool{"--file": len(s.files) > 0, "--nats": s.url != "", "--store": s.store != ""} {
+		if on {
+			given = append(given, flag)
+		}
+	}
+	if len(given) > 1 {
+		slices.Sort(given)
+		errs = append(errs, usagef("%s exclude one another", strings.Join(given, " and ")))
 	}
 	return errors.Join(errs...)
 }
@@ -105,6 +121,9 @@ func (s *sourceFlags) check(now time.Time) error {
 func (s *sourceFlags) open(env Env) (source, error) {
 	if len(s.files) > 0 {
 		return &fileSource{paths: s.files, env: env}, nil
+	}
+	if s.store != "" {
+		return openStore(s.store, env)
 	}
 	nc, err := s.dial(env, "dlog-sink reader")
 	if err != nil {
@@ -119,7 +138,10 @@ func (s *sourceFlags) open(env Env) (source, error) {
 }
 
 // partial reports whether the source holds only what rules sent to it.
-func (s *sourceFlags) partial() bool { return len(s.files) == 0 && s.stream != "in" }
+func (s *sourceFlags) partial() bool { return s.asksRouter() && s.stream != "in" }
+
+// asksRouter reports whether the source is a router's stream, and not files or a store.
+func (s *sourceFlags) asksRouter() bool { return len(s.files) == 0 && s.store == "" }
 
 // natsSource reads a JetStream stream of the router.
 type natsSource struct {

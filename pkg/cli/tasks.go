@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func tasksCommand(env Env) *cobra.Command {
 how many of its numbers are absent, and the error of the deepest task that failed.
 
 --where asks about the task's own start or end entry, so it finds fields that the task was started with.
-From a stream it looks back ` + tasksSince + ` unless --since says otherwise; from files it reads all.`,
+From a stream it looks back ` + tasksSince + ` unless --since says otherwise; from files and stores it takes all.`,
 		Example: `  dlog-sink tasks --outcome failed --since 1h
   dlog-sink tasks --where order=o-17
   dlog-sink tasks --where path=place-order --outcome running,abandoned
@@ -56,7 +57,7 @@ From a stream it looks back ` + tasksSince + ` unless --since says otherwise; fr
 
 func (f *tasksFlags) run(ctx context.Context, env Env) error {
 	now := time.Now()
-	if f.source.since == "" && len(f.source.files) == 0 {
+	if f.source.since == "" && f.source.asksRouter() {
 		f.source.since = tasksSince
 	}
 	if err := firstError(f.source.check(now), f.cond.check(), f.out.check()); err != nil {
@@ -81,7 +82,7 @@ func (f *tasksFlags) run(ctx context.Context, env Env) error {
 // collect reads twice: first only what frames tasks, which is a small part of a stream, to choose; then everything about
 // the chosen, to count their entries.
 func (f *tasksFlags) collect(ctx context.Context, src source, now time.Time, outcomes []task.Outcome) ([]*tree.Task, error) {
-	cfg := tree.Config{Now: func() time.Time { return now }, Part: f.source.partial(), DropLoose: true}
+	cfg := f.source.treeConfig(ctx, src, now)
 	w := window{since: f.source.sinceTime, until: f.source.untilTime, frames: true}
 	frames, err := gather(ctx, src, w, cfg, func(item) bool { return true })
 	if err != nil {
@@ -102,6 +103,7 @@ func (f *tasksFlags) collect(ctx context.Context, src source, now time.Time, out
 	for key := range chosen {
 		traces[key.trace] = true
 	}
+	w.traces = slices.Sorted(maps.Keys(traces))
 	keys := newTraceKeys()
 	full, err := gather(ctx, src, w, cfg, func(it item) bool {
 		id := keys.of(it.line)
@@ -190,9 +192,12 @@ func (f *tasksFlags) print(env Env, roots []*tree.Task, now time.Time) error {
 // windowText says in words where was looked, for the line that says that nothing was found.
 func (s *sourceFlags) windowText() string {
 	var b strings.Builder
-	if len(s.files) > 0 {
+	switch {
+	case len(s.files) > 0:
 		b.WriteString(" in " + strings.Join(s.files, ", "))
-	} else {
+	case s.store != "":
+		b.WriteString(" in " + s.store)
+	default:
 		b.WriteString(" in stream " + s.stream)
 	}
 	if !s.sinceTime.IsZero() {

@@ -162,7 +162,7 @@ func (s *sourceFlags) findTrace(ctx context.Context, src source, prefix string, 
 func (s *sourceFlags) readTrace(ctx context.Context, src source, prefix string, since, now time.Time) ([]*tree.Task, error) {
 	keys := newTraceKeys()
 	want := []byte(prefix)
-	forest, err := gather(ctx, src, window{since: since, until: s.untilTime}, s.treeConfig(ctx, src, now), func(it item) bool {
+	forest, err := gather(ctx, src, window{since: since, until: s.untilTime, trace: prefix}, s.treeConfig(ctx, src, now), func(it item) bool {
 		id := keys.of(it.line)
 		return bytes.HasPrefix(id, want) || (id == nil && it.subj.Level == subject.TaskLevel)
 	})
