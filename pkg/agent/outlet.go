@@ -32,7 +32,8 @@ type Outlet struct {
 	streams  []*stream
 	closed   bool
 	idle     *time.Timer
-	adding   *draft // whose keys the entry in hand gets
+	quiet    time.Time // when what is held has waited long enough
+	adding   *draft    // whose keys the entry in hand gets
 	subjects subjects
 	scratch  []byte
 	pacer    pacer
@@ -61,7 +62,7 @@ func Open(cfg Config) (*Outlet, error) {
 		o.abandon()
 		return nil, err
 	}
-	o.idle = time.AfterFunc(time.Hour, o.flushHeld)
+	o.idle = time.AfterFunc(time.Hour, o.flushIdle)
 	o.idle.Stop()
 	o.pacer = pacer{out: o.out}
 	o.beats = startBeats(o)
@@ -180,19 +181,33 @@ func (o *Outlet) putMeta(r *draft) {
 	f.Commit(len(line))
 }
 
+// flushIdle writes the entries of text for which nothing came in time. The timer may have been set for what was held before, and have waited
+// for the lock since: then it is set again.
+func (o *Outlet) flushIdle() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch left := time.Until(o.quiet); {
+	case o.closed:
+	case left > 0:
+		o.idle.Reset(left)
+	default:
+		o.flushAll()
+	}
+}
+
 // flushHeld writes the entries of text that waited for more.
 func (o *Outlet) flushHeld() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.flushBut(nil)
+	o.flushAll()
 }
 
-// flushBut writes what the streams hold, in the order in which it was read, but for one stream.
-func (o *Outlet) flushBut(but *stream) {
+// flushAll writes what the streams hold, in the order in which it was read.
+func (o *Outlet) flushAll() {
 	for {
 		var first *stream
 		for _, s := range o.streams {
-			if s != but && s.dec.held.some && (first == nil || s.dec.held.at.Before(first.dec.held.at)) {
+			if s.dec.held.some && (first == nil || s.dec.held.at.Before(first.dec.held.at)) {
 				first = s
 			}
 		}
@@ -211,7 +226,7 @@ func (o *Outlet) Close(ctx context.Context) error {
 		o.mu.Unlock()
 		return nil
 	}
-	o.flushBut(nil)
+	o.flushAll()
 	o.closed = true
 	o.idle.Stop()
 	o.mu.Unlock()

@@ -1,6 +1,9 @@
 package agent
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A stream is one input: what is written to it is split into lines, decoded, and put. The outlet's lock guards it.
 type stream struct {
@@ -47,6 +50,7 @@ func (s *stream) write(p []byte) {
 	}
 	s.split.write(p)
 	if s.dec.held.some {
+		s.o.quiet = time.Now().Add(s.o.cfg.Idle)
 		s.o.idle.Reset(s.o.cfg.Idle)
 	}
 }
