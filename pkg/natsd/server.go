@@ -170,10 +170,18 @@ func (s *Server) connect(inside bool, opts []nats.Option) (*nats.Conn, error) {
 	return c, nil
 }
 
+// recheckWait is longer than making or deleting a stream takes.
+const recheckWait = 200 * time.Millisecond
+
 // Health is nil while the server can store; otherwise it says what is wrong. After a write error (a full file system) it is an
 // ErrWrite until the server is started anew.
 func (s *Server) Health() error {
 	h := s.nats.Healthz(&server.HealthzOptions{})
+	if strings.Contains(h.Error, "could not be recovered") {
+		// The server compares directories with streams, and while one is being made or deleted they differ (2.15).
+		time.Sleep(recheckWait)
+		h = s.nats.Healthz(&server.HealthzOptions{})
+	}
 	if h.Error == "" {
 		return nil
 	}

@@ -61,7 +61,7 @@ type engine struct {
 	consumer   func(sink string) jetstream.ConsumerConfig
 }
 
-func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, opts Options) (*engine, error) {
+func newEngine(cfg Config, nc *nats.Conn, opts Options) (*engine, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
@@ -77,30 +77,30 @@ func newEngine(cfg Config, set *rule.Set, nc *nats.Conn, opts Options) (*engine,
 	e.in = stream.SpecIn(e.ns, cfg.In.keep())
 	e.letters = &outlet{spec: stream.SpecDead(e.ns, stream.Keep{})}
 	e.outs = []*outlet{e.letters}
-	e.rules.Store(e.generation(set))
-	e.count.know(set)
 	return e, nil
 }
 
 // prepare makes the streams and the consumer. most caps a stream's bytes, given those it has already.
-func (e *engine) prepare(ctx context.Context, most func(own uint64) int64) (jetstream.Consumer, error) {
+func (e *engine) prepare(ctx context.Context, set *rule.Set, most func(own uint64) int64) (jetstream.Consumer, error) {
 	var err error
 	if e.in, err = e.makeWithin(ctx, e.in, most); err != nil {
 		return nil, err
 	}
-	if _, err = e.makeWithin(ctx, stream.SpecControl(e.ns), most); err != nil {
+	little := func(own uint64) int64 { return most(own) / 4 } // the server reserves the sum of all limits
+	if _, err = e.makeWithin(ctx, stream.SpecControl(e.ns), little); err != nil {
 		return nil, err
 	}
-	if e.books.spec, err = e.makeWithin(ctx, stream.SpecLedger(e.ns, e.in.Keep), most); err != nil {
+	if e.books.spec, err = e.makeWithin(ctx, stream.SpecLedger(e.ns, e.in.Keep), little); err != nil {
 		return nil, err
 	}
-	if e.owed, err = e.makeWithin(ctx, stream.SpecOwed(e.ns, stream.Keep{}), most); err != nil {
+	if e.owed, err = e.makeWithin(ctx, stream.SpecOwed(e.ns, stream.Keep{}), little); err != nil {
 		return nil, err
 	}
-	for _, o := range e.outlets() {
-		if err := e.makeOutlet(ctx, o, most); err != nil {
-			return nil, err
-		}
+	if e.letters.spec, err = e.makeWithin(ctx, e.letters.spec, most); err != nil {
+		return nil, err
+	}
+	if err := e.obey(ctx, set, most); err != nil {
+		return nil, err
 	}
 	c, err := e.js.CreateOrUpdateConsumer(ctx, e.in.Name, jetstream.ConsumerConfig{
 		Durable: durable, Description: "dlog: the routers", DeliverPolicy: jetstream.DeliverAllPolicy,
@@ -129,29 +129,24 @@ func (e *engine) makeWithin(ctx context.Context, s stream.Spec, most func(own ui
 	return s, e.ensure(ctx, s)
 }
 
-// makeOutlet makes the stream of an outlet and the consumers of its sinks.
-func (e *engine) makeOutlet(ctx context.Context, o *outlet, most func(own uint64) int64) error {
-	own, err := e.bytesOf(ctx, o.spec.Name)
-	if err != nil {
-		return err
-	}
-	e.fit(o, most(own))
-	return e.furnish(ctx, o)
-}
-
 // furnish makes what is not there of an outlet's stream and the consumers of its sinks.
 func (e *engine) furnish(ctx context.Context, o *outlet) error {
 	spec, sinks := e.wanted(o)
 	if err := e.ensure(ctx, spec); err != nil {
 		return err
 	}
+	return e.durables(ctx, spec.Name, sinks)
+}
+
+// durables makes the consumers of the sinks of a stream.
+func (e *engine) durables(ctx context.Context, stream string, sinks []string) error {
 	if e.consumer == nil {
 		return nil
 	}
 	for _, sink := range sinks {
-		_, err := e.js.CreateConsumer(ctx, spec.Name, e.consumer(sink))
+		_, err := e.js.CreateConsumer(ctx, stream, e.consumer(sink))
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-			return fmt.Errorf("make consumer %s of stream %s: %w", sink, spec.Name, err)
+			return fmt.Errorf("make consumer %s of stream %s: %w", sink, stream, err)
 		}
 	}
 	return nil

@@ -54,8 +54,8 @@ func (w *web) serve(r *run) {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { tell(rw, r.unhealthy()) })
-	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) { tell(rw, r.unready()) })
+	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { tell(rw, r.unhealthy(), "") })
+	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) { tell(rw, r.unready(), r.reloads.warning()) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry(r), promhttp.HandlerOpts{}))
 	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	w.done = make(chan struct{})
@@ -84,14 +84,17 @@ func (w *web) close() {
 	}
 }
 
-// tell answers "ok", or 503 with one reason a line.
-func tell(rw http.ResponseWriter, reasons []string) {
+// tell answers "ok" and the warning, or 503 with one reason a line.
+func tell(rw http.ResponseWriter, reasons []string, warning string) {
 	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	code := http.StatusServiceUnavailable
 	if len(reasons) == 0 {
-		_, _ = rw.Write([]byte("ok\n"))
-		return
+		code, reasons = http.StatusOK, []string{"ok"}
 	}
-	rw.WriteHeader(http.StatusServiceUnavailable)
+	if warning != "" {
+		reasons = append(reasons, warning)
+	}
+	rw.WriteHeader(code)
 	_, _ = rw.Write([]byte(strings.Join(reasons, "\n") + "\n"))
 }
 

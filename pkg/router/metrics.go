@@ -38,6 +38,9 @@ var (
 	descBookPacks  = desc("ledger_messages_total", "Messages of IN recorded in the ledger, by all routers, over all restarts.")
 	descBookEntry  = desc("ledger_entries_total", "Entries recorded in the ledger, by all routers, over all restarts, by what became of them.", "state")
 	descBookGone   = desc("ledger_expired_messages_total", "Messages that the limits of IN removed before any router had them.")
+	descReloads    = desc("reloads_total", "Configurations read while the router runs, by what became of them: good ones took over, bad ones were refused.", "result")
+	descOutdated   = desc("rules_outdated", "1 while older rules are in force than those of the file, because that was refused.")
+	descRules      = desc("rules_info", "1, with the hash of the rules in force.", "hash")
 	descFree       = desc("disk_free_bytes", "Free space under the embedded server.")
 )
 
@@ -79,6 +82,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descOwing, float64(n.owing))
 	c.ledger(counter)
+	good, bad, _ := c.r.reloads.read()
+	counter(descReloads, good, "good")
+	counter(descReloads, bad, "bad")
 	c.lanes(gauge)
 	c.state(gauge)
 }
@@ -107,6 +113,8 @@ func (c collector) state(gauge func(*prometheus.Desc, float64, ...string)) {
 	gauge(descHandBytes, float64(bytes))
 	gauge(descOwed, float64(owed))
 	gauge(descReady, truth(len(c.r.unready()) == 0))
+	gauge(descOutdated, truth(c.r.reloads.warning() != ""))
+	gauge(descRules, 1, c.r.engine.rules.Load().hash)
 	if h := c.r.host; h != nil {
 		h.mu.Lock()
 		free := h.free

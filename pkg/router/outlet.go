@@ -34,18 +34,22 @@ type generation struct {
 	to   []*outlet // by stream of the set
 }
 
-// generation finds or makes the outlets of a set. Only one goroutine makes generations.
-func (e *engine) generation(set *rule.Set) *generation {
+// generation finds or makes the outlets of a set, whose streams are to be like specs. Only one goroutine makes generations.
+func (e *engine) generation(set *rule.Set, specs []stream.Spec) *generation {
 	g := &generation{set: set, hash: set.Hash()}
 	for i := range set.Streams {
-		g.to = append(g.to, e.outletFor(&set.Streams[i]))
+		g.to = append(g.to, e.outletFor(&set.Streams[i], specs[i]))
 	}
 	return g
 }
 
+// specOf is what a stream of the rules should be like.
+func specOf(ns string, s *rule.StreamConfig) stream.Spec {
+	return stream.SpecTo(ns, s.Name, stream.Keep{MaxAge: time.Duration(s.MaxAge), MaxBytes: int64(s.MaxBytes)})
+}
+
 // outletFor returns the outlet of a stream with its present limits.
-func (e *engine) outletFor(s *rule.StreamConfig) *outlet {
-	spec := stream.SpecTo(e.ns, s.Name, stream.Keep{MaxAge: time.Duration(s.MaxAge), MaxBytes: int64(s.MaxBytes)})
+func (e *engine) outletFor(s *rule.StreamConfig, spec stream.Spec) *outlet {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, o := range e.outs {
@@ -75,14 +79,6 @@ func (e *engine) wanted(o *outlet) (stream.Spec, []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return o.spec, o.sinks
-}
-
-// fit lowers what the streams keep to what the disk allows.
-func (e *engine) fit(o *outlet, most int64) stream.Spec {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	o.spec.Keep = o.spec.Keep.Cap(most)
-	return o.spec
 }
 
 // setAside updates which streams have refused for so long that the others no longer wait for them, says each change, and reports

@@ -30,6 +30,12 @@ type Options struct {
 	Log zerolog.Logger
 	// AsideAfter is for how long a stream may refuse everything before the others stop waiting for it; 0 means AsideAfter.
 	AsideAfter time.Duration
+	// Load reads the configuration anew, and new rules take over from the old ones: at each receive from Reload, and when one of
+	// Files changes. What it returns is checked as at the start, and its tests are run; a configuration with faults changes
+	// nothing, and the log, /readyz and a metric say why. Nil: the rules stay as they are.
+	Load   func() (Config, error)
+	Files  []string
+	Reload <-chan struct{}
 	// Consumer is the durable of a sink, as package sink wants it. With it the router makes the durables that a stream's
 	// sinks = […] names, for sinks whose credentials do not allow them to; one that exists is left as it is.
 	Consumer func(sink string) jetstream.ConsumerConfig
@@ -43,6 +49,9 @@ func Run(ctx context.Context, cfg Config, opts Options) error {
 	}
 	set, err := rule.Compile(cfg.File)
 	if err != nil {
+		return err
+	}
+	if err := set.RunTests(); err != nil {
 		return err
 	}
 	r := &run{cfg: cfg, set: set, opts: opts, log: opts.Log, cleanup: func() {}}
@@ -68,6 +77,7 @@ type run struct {
 	closed  chan struct{} // closed when the connection is given up
 	engine  *engine
 	web     *web
+	reloads reloads
 	cleanup func()
 }
 
@@ -97,7 +107,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.later(r.nc.Close)
-	r.engine, err = newEngine(r.cfg, r.set, r.nc, r.opts)
+	r.engine, err = newEngine(r.cfg, r.nc, r.opts)
 	return err
 }
 
@@ -137,11 +147,7 @@ func (r *run) connect() (*nats.Conn, error) {
 // route works until ctx ends or the server is lost for good.
 func (r *run) route(ctx context.Context) error {
 	e := r.engine
-	most := func(uint64) int64 { return 0 }
-	if r.host != nil {
-		most = r.host.most
-	}
-	consumer, err := e.prepare(ctx, most)
+	consumer, err := e.prepare(ctx, r.set, r.most())
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -157,6 +163,7 @@ func (r *run) route(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.housekeep(inner) })
 	wg.Go(func() { e.repair(inner) })
+	wg.Go(func() { r.follow(inner) })
 	wg.Go(func() { e.books.run(inner) })
 	wg.Go(func() { e.payDebts(inner) })
 	if r.host != nil {

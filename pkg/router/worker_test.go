@@ -62,7 +62,7 @@ drop = true
 	}
 	allocs := func(lines int) float64 {
 		e := &engine{cfg: cfg, ns: cfg.Namespace, log: zerolog.Nop(), count: newCounters()}
-		e.rules.Store(e.generation(set))
+		e.rules.Store(e.generation(set, make([]stream.Spec, len(set.Streams))))
 		w := newWorker(e)
 		data := bytes.Repeat([]byte(`{"level":"info","status":200,"duration_ms":12,"message":"nothing to see"}`+"\n"), lines)
 		h := &hand{subject: "dlog.in.svc.info.a.b", at: time.Unix(0, 1)}
