@@ -69,8 +69,12 @@ func open(cfg Config, env lookup) (*Client, error) {
 		}
 		out = c.wire
 	}
+	var lowest *zerolog.Level
+	if level != zerolog.NoLevel {
+		lowest = &level
+	}
 	c.tasks, err = structure.New(structure.Config{
-		Service: cfg.Service, Namespace: cfg.Namespace, Out: out, Base: cfg.Base, Extra: rec, Also: alsoOf(cfg, level, env),
+		Service: cfg.Service, Namespace: cfg.Namespace, Out: out, Base: cfg.Base, Level: lowest, Extra: rec, Also: alsoOf(cfg, level, env),
 		Flush: c.Flush, TraceContext: cfg.TraceContext, Parent: parentToken(env), Stderr: cfg.Stderr,
 	})
 	if err != nil {

@@ -325,6 +325,25 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// TestLevelHoldsForTasks: what Config.Level keeps away from other loggers it keeps away from a task's own, the task entries excepted.
+func TestLevelHoldsForTasks(t *testing.T) {
+	d, out := open(t, dlog.Config{Level: "warn"})
+	ctx, tk := d.Start(context.Background(), "outer")
+	zerolog.Ctx(ctx).Info().Msg("below")
+	inner, sub := d.Start(ctx, "inner")
+	zerolog.Ctx(inner).Debug().Msg("below")
+	zerolog.Ctx(inner).Warn().Msg("heard")
+	sub.End(nil)
+	tk.End(nil)
+	var said []string
+	for _, e := range out.entries(t) {
+		said = append(said, e.Message)
+	}
+	if got, want := strings.Join(said, " "), "birth outer inner heard inner outer"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+}
+
 func TestStdLog(t *testing.T) {
 	d, out := open(t, dlog.Config{Level: "info"})
 	l := log.New(d.StdLog(zerolog.WarnLevel), "lib: ", 0)

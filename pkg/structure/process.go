@@ -35,6 +35,8 @@ type Config struct {
 	Out spool.Appender
 	// Base is what loggers are derived from where the context has none. Default: every level, time with microseconds.
 	Base *zerolog.Logger
+	// Level is the lowest level that loggers derived from Base let through. Default: Base's own.
+	Level *zerolog.Level
 	// Extra adds keys to the dlog object of each entry from a logger, the caller for instance. Default: none.
 	Extra Extra
 	// Also gets every line too, complete, after it is queued. It must be safe for concurrent use. Default: nothing.
@@ -100,6 +102,9 @@ func New(cfg Config) (*Process, error) {
 		p.base = *cfg.Base
 	} else {
 		p.base = zerolog.New(nil).Hook(&timeHook{&p.clock})
+	}
+	if cfg.Level != nil {
+		p.base = p.base.Level(*cfg.Level)
 	}
 	p.parent = p.checkParent(cfg.Parent)
 	return p, nil
