@@ -39,6 +39,9 @@ var heavy = []string{"github.com/nats-io/nats-server", "modernc.org/sqlite", "go
 func TestLayers(t *testing.T) {
 	pkgs := readImports(t, "..")
 	for _, dir := range sortedKeys(pkgs) {
+		if err := checkPackage(dir); err != nil {
+			t.Error(err) // also of a package that imports nothing of ours
+		}
 		for _, im := range pkgs[dir] {
 			if strings.HasSuffix(im.file, "_test.go") && strings.HasPrefix(im.path, module+"/test/") {
 				continue // a test may use the generators of test/; TestClientClosure still looks into them
@@ -105,9 +108,19 @@ func TestCheckImport(t *testing.T) {
 	f("pkg/cli", "test/shop", false)
 }
 
+func checkPackage(dir string) error {
+	if floor, _ := place(room(dir)); strings.HasPrefix(dir, "pkg/") && floor < 0 {
+		return fmt.Errorf("package %s stands on no floor: add it to rooms in test/layers_test.go", dir)
+	}
+	return nil
+}
+
 func checkImport(dir, imp string) error {
 	in, ok := strings.CutPrefix(imp, module+"/")
 	if !ok {
+		if first, _, _ := strings.Cut(imp, "/"); dir == "pkg/task" && strings.Contains(first, ".") {
+			return fmt.Errorf("imports %s: pkg/task has the standard library only", imp)
+		}
 		return nil
 	}
 	if strings.HasPrefix(dir, "test") || strings.HasPrefix(dir, "scripts") {

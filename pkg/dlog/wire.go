@@ -80,6 +80,15 @@ func (w *wire) flush(ctx context.Context) error { return w.out.Flush(ctx) }
 
 func (w *wire) close(ctx context.Context) error {
 	err := w.out.Close(ctx)
+	if err != nil {
+		var n uint64
+		for _, r := range w.queue.Stats().Refused {
+			n += r.Count
+		}
+		if n > 0 { // on the way they are told of by end and death entries, which did not get through either
+			err = fmt.Errorf("%w; %d entries were refused because the queue was full", err, n)
+		}
+	}
 	if cerr := w.queue.Close(); err == nil && cerr != nil {
 		return fmt.Errorf("close queue: %w", cerr)
 	}

@@ -60,7 +60,7 @@ func (c *Config) address() (host string, port int, err error) {
 		return "", 0, fmt.Errorf("listen %q: port %q is not a number from 0 to 65535", listen, digits)
 	}
 	if !loopback(host) && (c.open() || c.TLS == nil) {
-		return "", 0, fmt.Errorf("listen %s: beyond loopback the server needs users and TLS; dlog-router init makes both", listen)
+		return "", 0, fmt.Errorf("listen %s: beyond loopback the server needs users and TLS, which this version cannot set up yet; listen on loopback, or name a server of yours in [nats]", listen)
 	}
 	return host, port, nil
 }

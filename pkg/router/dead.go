@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -10,8 +11,14 @@ import (
 	"github.com/dlog-fabric/dlog/pkg/subject"
 )
 
-// headerRoom is what the headers and the subject of a dead letter may take beside its body.
+// headerRoom is what the headers and the subject of a message may take beside its body.
 const headerRoom = 8 << 10
+
+// carries reports whether the server takes a body of n bytes with the router's headers; it took the message without them.
+func (e *engine) carries(n int) bool {
+	most := int(e.nc.MaxPayload())
+	return most <= 0 || n <= most-headerRoom
+}
 
 // dead sends what cannot be routed to the dead letters: n entries of a message of IN.
 func (w *worker) dead(h *hand, reason stream.Reason, why error, data []byte, n int) {
@@ -51,8 +58,9 @@ func (e *engine) letter(h *hand, l letter) {
 	if l.encoding != "" {
 		m.Header.Set(stream.HdrEncoding, headerText(l.encoding))
 	}
-	if most := int(e.nc.MaxPayload()) - headerRoom; most > 0 && len(m.Data) > most {
-		m.Data = m.Data[:most]
+	if !e.carries(len(m.Data)) {
+		m.Data = m.Data[:int(e.nc.MaxPayload())-headerRoom]
+		l.why = fmt.Errorf("%w; cut to %d of %d bytes, the whole is message %d of stream %s", l.why, len(m.Data), len(l.data), h.seq, e.in.Name)
 	}
 	m.Header.Set(stream.HdrMsgID, e.id(h, "dead-"+string(l.reason)+"-"+l.part, 0))
 	m.Header.Set(stream.HdrReason, string(l.reason)+": "+headerText(l.why.Error()))

@@ -117,7 +117,7 @@ func (w *worker) route(h *hand) {
 	switch {
 	case err != nil:
 		w.dead(h, ReasonSubject, err, h.data, p.Count)
-	case pl.whole != nil:
+	case pl.whole != nil && w.engine.carries(len(h.data)):
 		w.moveWhole(h, &p, pl)
 	default:
 		w.lines(h, &p, pl)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -162,24 +161,40 @@ func (in *intake) missing(to []Entry, next uint64, p stream.Pack) []Entry {
 	return to
 }
 
-// lines appends the entries of a pack.
+// deadBytes is where the bad lines of a pack are divided into several dead letters.
+const deadBytes = 512 << 10
+
+// lines appends the entries of a pack. Its bad lines become one dead letter, or a few: one for each would let a single message of
+// nothing but line ends hold up everything behind it.
 func (in *intake) lines(ctx context.Context, to []Entry, p stream.Pack, skip int) ([]Entry, error) {
 	again := p.Again || p.Seq <= in.again || !in.at.Since.IsZero() && p.Time.Before(in.at.Since.Add(epochAgain))
 	i := -1
+	bad := Entry{Subject: p.Subject, Seq: p.Seq, Time: p.Time}
+	var why error // of the first line of bad
 	for line := range stream.Lines(p.Data) {
 		if i++; i < skip {
 			continue
 		}
-		e := Entry{Line: line, Subject: p.Subject, Seq: p.Seq, Time: p.Time, Index: i, Again: again}
 		id, err := in.scan.Scan(line)
-		if err != nil {
-			if err := in.dead.publish(ctx, stream.ReasonJSON, e, err); err != nil {
-				return to, err
-			}
+		if err == nil {
+			to = in.keep(to, Entry{ID: id, Line: line, Subject: p.Subject, Seq: p.Seq, Time: p.Time, Index: i, Again: again})
 			continue
 		}
-		e.ID = id
-		to = in.keep(to, e)
+		if why != nil && len(bad.Line)+len(line) > deadBytes {
+			if err := in.dead.publish(ctx, stream.ReasonJSON, bad, why); err != nil {
+				return to, err
+			}
+			bad.Line, why = nil, nil
+		}
+		if why == nil {
+			bad.Index, why = i, err
+		} else {
+			bad.Line = append(bad.Line, '\n')
+		}
+		bad.Line = append(bad.Line, line...)
+	}
+	if why != nil {
+		return to, in.dead.publish(ctx, stream.ReasonJSON, bad, why)
 	}
 	return to, nil
 }
@@ -226,6 +241,9 @@ func (s *subjects) parse(text string) (subject.Subject, bool) {
 	return subj, err == nil
 }
 
+// headerRoom is what the headers and the subject of a dead letter may take beside its body.
+const headerRoom = 8 << 10
+
 // deadLetters publishes what cannot be stored.
 type deadLetters struct {
 	js   jetstream.JetStream
@@ -242,13 +260,17 @@ func (l *deadLetters) publish(ctx context.Context, reason stream.Reason, e Entry
 	}
 	m := nats.NewMsg(subject.Dead(l.spec.Namespace, string(reason), serviceOf(e.Subject)))
 	for _, h := range own {
-		for k, v := range h {
-			if !strings.HasPrefix(k, "Nats-") {
-				m.Header[k] = slices.Clone(v)
+		for _, k := range []string{stream.HdrContentType, stream.HdrEncoding} {
+			if v := h.Get(k); v != "" {
+				m.Header.Set(k, headerText(v))
 			}
 		}
 	}
 	m.Data = e.Line
+	if most := int(l.js.Conn().MaxPayload()) - headerRoom; most > 0 && len(m.Data) > most {
+		m.Data = m.Data[:most]
+		cause = fmt.Errorf("%w; cut to %d of %d bytes", cause, most, len(e.Line))
+	}
 	m.Header.Set(stream.HdrReason, string(reason)+": "+headerText(cause.Error()))
 	m.Header.Set(stream.HdrSubject, e.Subject)
 	m.Header.Set(stream.HdrSeq, fmt.Sprint(e.Seq))

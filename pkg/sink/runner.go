@@ -363,7 +363,8 @@ func (r *Runner) well() {
 }
 
 func (r *Runner) sayDead(reason stream.Reason, e Entry, err error) {
-	r.meter.dead(string(reason))
-	r.cfg.Log.Warn().Str("sink", r.cfg.Name).Str("reason", string(reason)).Uint64("sequence", e.Seq).Str("subject", e.Subject).
-		Msg("an entry was not stored and is a dead letter now: " + headerText(err.Error()))
+	n := max(1, stream.CountLines(e.Line))
+	r.meter.dead(string(reason), n)
+	r.cfg.Log.Warn().Str("sink", r.cfg.Name).Str("reason", string(reason)).Int("entries", n).Uint64("sequence", e.Seq).Str("subject", e.Subject).
+		Msg("not stored, a dead letter now: " + headerText(err.Error()))
 }

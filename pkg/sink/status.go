@@ -159,7 +159,9 @@ func (m *meter) commit(reached Committed, b Batch, took time.Duration, err error
 	m.mu.Unlock()
 }
 
-func (m *meter) dead(reason string) { m.all.dead.WithLabelValues(m.now.Name, reason).Inc() }
+func (m *meter) dead(reason string, n int) {
+	m.all.dead.WithLabelValues(m.now.Name, reason).Add(float64(n))
+}
 
 // took reports whether anything was committed since it was last asked.
 func (m *meter) took() bool {

@@ -244,6 +244,23 @@ func rawMessages(c *client, name string) (all []got) {
 
 // TestStreamDeleted: a stream that somebody deletes under the router is made anew, the others do not wait for it, and it
 // gets what is said from then on.
+// TestAsLargeAsTheServerTakes: a message that fills the server's limit leaves no room for the router's headers. Its entries arrive in parts.
+func TestAsLargeAsTheServerTakes(t *testing.T) {
+	r := run(t, inDir(t))
+	c := dial(t, r.addrs.NATS)
+	line := `{"n":1,"pad":"` + strings.Repeat("x", 112) + `"}` + "\n"
+	n := int(c.nc.MaxPayload()) / len(line)
+	fill := strings.Repeat(line, n) + strings.Repeat("\n", int(c.nc.MaxPayload())%len(line))
+	c.say("dlog.in.a.info.-", fill)
+	c.settled("DLOG_IN")
+	if got := c.first("DLOG_TO_all", n); len(got) != n {
+		t.Errorf("%d of %d entries", len(got), n)
+	}
+	if m := r.balance(); m["dlog_router_entries_delivered_total"] != float64(n) {
+		t.Errorf("delivered %v of %d: %v", m["dlog_router_entries_delivered_total"], n, m)
+	}
+}
+
 func TestStreamDeleted(t *testing.T) {
 	r := run(t, load(t, teams))
 	c := dial(t, r.addrs.NATS)
