@@ -41,19 +41,36 @@ func appendObject(dst, line []byte) []byte {
 
 func appendUint(b []byte, n uint64) []byte { return strconv.AppendUint(b, n, 10) }
 
-// hasTime reports whether the line has zerolog's time key at its top level.
+// timeSlots is how many lengths of lines are told apart by where their time was found last.
+const timeSlots = 64
+
+// hasTime reports whether the line has zerolog's time key at its top level. Lines of one log call are alike: their time stands as far from the end as
+// that of the last line of that length, so it is looked for there before it is searched.
 func (r *Recorder) hasTime(line []byte) bool {
+	slot := &r.timeAt[len(line)%timeSlots]
+	if at := len(line) - int(slot.Load()); at > 0 && at+len(r.timeKey) <= len(line) && string(line[at:at+len(r.timeKey)]) == string(r.timeKey) && isTop(line, at) {
+		return true
+	}
 	for from := 0; ; {
 		i := bytes.Index(line[from:], r.timeKey)
 		if i < 0 {
 			return false
 		}
 		at := from + i
-		if bytes.IndexByte(line[1:max(at, 1)], '{') < 0 || topLevel(line, at) {
+		if isTop(line, at) {
+			slot.Store(uint32(len(line) - at))
 			return true
 		}
 		from = at + 1
 	}
+}
+
+// isTop reports whether a key at a place stands in the outermost object. Most lines have no other.
+func isTop(line []byte, at int) bool {
+	if at > 0 && line[at-1] == '\\' {
+		return false // the end of a longer key
+	}
+	return bytes.IndexByte(line[1:max(at, 1)], '{') < 0 || topLevel(line, at)
 }
 
 // topLevel reports whether a place in the line stands in its outermost object.

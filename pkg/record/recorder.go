@@ -38,6 +38,7 @@ type Recorder struct {
 	caller  zerolog.Level
 	frames  frames
 	timeKey []byte // `"time":`
+	timeAt  [timeSlots]atomic.Uint32
 
 	proc task.Process
 	seq  atomic.Uint64

@@ -119,12 +119,21 @@ func (c *chain) Reserve(subject string, level entry.Level, task bool, max int) (
 		c.counts.refuse(level, task, TooBig)
 		return Frame{}, ErrTooLarge
 	}
+	g := c.cur.Load()
+	if off, seq, room := c.try(g, level, task, len(subject)+max); room == enough {
+		return g.fill(off, seq, subject, level, task, max), nil
+	}
+	return c.reserve(subject, level, task, max)
+}
+
+// reserve is Reserve where the first try had no room.
+func (c *chain) reserve(subject string, level entry.Level, task bool, max int) (Frame, error) {
 	var deadline time.Time
 	for {
 		g := c.cur.Load()
-		f, room := c.try(g, subject, level, task, max)
+		off, seq, room := c.try(g, level, task, len(subject)+max)
 		if room == enough {
-			return f, nil
+			return g.fill(off, seq, subject, level, task, max), nil
 		}
 		why := Full
 		if room == atEnd {
@@ -169,25 +178,26 @@ const (
 	atEnd           // the segment has no room
 )
 
-func (c *chain) try(g *segment, subject string, level entry.Level, task bool, max int) (Frame, space) {
-	need, size := int64(step(len(subject)+max)), int64(c.size)
+// try takes the room of a frame with n bytes of subject and line in g.
+func (c *chain) try(g *segment, level entry.Level, task bool, n int) (off int, seq uint64, room space) {
+	need, size := int64(step(n)), int64(c.size)
 	used := int64(g.state.Load() & offsetMask)
 	if used > size {
-		return Frame{}, atEnd
+		return 0, 0, atEnd
 	}
 	if c.sealed.Load()+used+need > c.limits[classOf(level, task)].Load() {
-		return Frame{}, overLimit
+		return 0, 0, overLimit
 	}
 	s := g.state.Add(uint64(need) + oneFrame)
 	if end := int64(s & offsetMask); end > size {
 		g.seal(s-uint64(need)-oneFrame, c.size)
-		return Frame{}, atEnd
+		return 0, 0, atEnd
 	}
-	off := int64(s&offsetMask) - need
-	if half := size / 2; off < half && off+need >= half {
+	off = int(int64(s&offsetMask) - need)
+	if half := c.size / 2; off < half && off+int(need) >= half {
 		c.prepareNext()
 	}
-	return g.fill(int(off), g.base+s>>stateBits-1, subject, level, task, max), enough
+	return off, g.base + s>>stateBits - 1, enough
 }
 
 // seal notes where the frames of g end. Of all reservations beyond the end exactly one began within the segment, and only that

@@ -3,6 +3,7 @@ package spool
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math/bits"
 	"sync/atomic"
 	"unsafe"
 
@@ -63,9 +64,24 @@ func metaTask(m uint64) bool         { return m>>12&1 == 1 }
 func metaSubject(m uint64) int       { return int(m & MaxSubject) }
 
 // checksum covers meta, subject and line; the nonce keeps a line that holds the bytes of a frame from being taken for one.
+//
+// Short of oneChain the processor waits for one step of the CRC after the other. So a frame of that length has the CRCs of its two halves, which a
+// processor computes side by side, one turned and added to the other.
 func checksum(nonce uint32, mem []byte, off, n int) uint32 {
-	return crc32.Update(nonce, castagnoli, mem[off+8:off+frameSize+n])
+	b := mem[off+8 : off+frameSize+n]
+	if len(b) >= oneChain || len(b) < twoChains {
+		return crc32.Update(nonce, castagnoli, b)
+	}
+	half := len(b) / 2 &^ (align - 1)
+	return bits.RotateLeft32(crc32.Update(nonce, castagnoli, b[:half]), 16) ^ crc32.Update(nonce, castagnoli, b[half:])
 }
+
+// From oneChain on the standard library computes several chains itself (hash/crc32, crc32_amd64.go); below twoChains the second call costs more
+// than it gives.
+const (
+	oneChain  = 504
+	twoChains = 160
+)
 
 // loadHead and its two neighbours treat a head as one atomic word. The memory of a segment is aligned to at least 8 bytes.
 func loadHead(mem []byte, off int) uint64 {

@@ -147,6 +147,7 @@ func (t *Task) finish(v verdict) {
 		t.take(true) // what comes now is late all the same
 	}
 	t.p.open.Add(-1)
+	t.p.marks.forget(t)
 }
 
 func endLevel(o task.Outcome) zerolog.Level {

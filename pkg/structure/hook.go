@@ -36,9 +36,9 @@ const (
 
 // mark is a task's entry in the table.
 type mark struct {
-	handle uint64 // slot<<32 | generation
-	text   [handleLen]byte
-	task   weak.Pointer[Task]
+	slot uint32
+	text [handleLen]byte // slot and generation
+	task weak.Pointer[Task]
 }
 
 // marks is the table of tasks that a hook has marked. It holds them weakly: an event on its way keeps its task by its context.
@@ -46,6 +46,8 @@ type marks struct {
 	secret [secretLen]byte
 	chunks [maxChunks]atomic.Pointer[[chunkSlots]atomic.Pointer[mark]]
 	hooks  [maxHooks + 1]atomic.Pointer[Hook]
+	used   atomic.Bool                       // there is a hook
+	recent [recentSlots]atomic.Pointer[Task] // some of the tasks that go on: following a weak pointer takes longer
 
 	mu         sync.Mutex // guards what follows
 	free       []uint32
@@ -75,8 +77,8 @@ func (m *marks) of(t *Task) *mark {
 		return nil
 	}
 	m.generation++
-	k := &mark{handle: uint64(slot)<<32 | uint64(m.generation), task: weak.Make(t)}
-	putHex(k.text[:], k.handle)
+	k := &mark{slot: slot, task: weak.Make(t)}
+	putHex(k.text[:], uint64(slot)<<32|uint64(m.generation))
 	m.chunks[slot/chunkSlots].Load()[slot%chunkSlots].Store(k)
 	runtime.AddCleanup(t, m.release, slot)
 	t.mark.Store(k)
@@ -108,10 +110,10 @@ func (m *marks) release(slot uint32) {
 	m.free = append(m.free, slot)
 }
 
-// find returns the task of a handle, nil if there is none of that generation.
-func (m *marks) find(handle uint64) *Task {
-	slot := handle >> 32
-	if slot >= maxChunks*chunkSlots {
+// find returns the mark with a text, nil if there is none of that generation.
+func (m *marks) find(text []byte) *mark {
+	slot, ok := parseHex(text[:handleLen/2])
+	if !ok || slot >= maxChunks*chunkSlots {
 		return nil
 	}
 	chunk := m.chunks[slot/chunkSlots].Load()
@@ -119,45 +121,70 @@ func (m *marks) find(handle uint64) *Task {
 		return nil
 	}
 	k := chunk[slot%chunkSlots].Load()
-	if k == nil || k.handle != handle {
+	if k == nil || string(k.text[:]) != string(text) {
 		return nil
 	}
-	return k.task.Value()
+	return k
+}
+
+// recentSlots bounds the tasks that are kept besides those in use, if they never end.
+const recentSlots = 64
+
+// follow returns the task of a mark, nil where it is gone.
+func (m *marks) follow(k *mark) *Task {
+	if k == nil {
+		return nil
+	}
+	recent := &m.recent[k.slot%recentSlots]
+	if t := recent.Load(); t != nil && t.mark.Load() == k {
+		return t
+	}
+	t := k.task.Value()
+	if t != nil && !t.ended() {
+		recent.Store(t)
+	}
+	return t
+}
+
+// forget lets go of a task that has ended.
+func (m *marks) forget(t *Task) {
+	if k := t.mark.Load(); k != nil {
+		m.recent[k.slot%recentSlots].CompareAndSwap(t, nil)
+	}
 }
 
 // hasMark reports whether a line may hold a mark. The fast search for one byte makes it nearly free.
 func hasMark(line []byte) bool { return bytes.IndexByte(line, '\t') >= 0 }
 
 // seek finds the first genuine mark from a place on: where its key begins and what it says.
-func (m *marks) seek(line []byte, from int) (at int, hook byte, handle uint64, ok bool) {
+func (m *marks) seek(line []byte, from int) (at int, hook byte, k *mark, ok bool) {
 	for {
 		i := bytes.IndexByte(line[from:], '\t')
 		if i < 0 {
-			return 0, 0, 0, false
+			return 0, 0, nil, false
 		}
 		at, from = from+i-(len(markStart)-2), from+i+1
-		if hook, handle, ok = m.read(line, at); ok {
-			return at, hook, handle, true
+		if hook, k, ok = m.read(line, at); ok {
+			return at, hook, k, true
 		}
 	}
 }
 
 // read reads the mark whose key begins at a place in the line.
-func (m *marks) read(line []byte, at int) (hook byte, handle uint64, ok bool) {
+func (m *marks) read(line []byte, at int) (hook byte, k *mark, ok bool) {
 	if at < 1 || at+markLen > len(line) || string(line[at:at+len(markStart)]) != markStart {
-		return 0, 0, false
+		return 0, nil, false
 	}
 	text := line[at+len(markStart) : at+markLen]
 	if string(text[:secretLen]) != string(m.secret[:]) || text[len(text)-1] != '"' {
-		return 0, 0, false
+		return 0, nil, false
 	}
-	h, ok1 := parseHex(text[secretLen : secretLen+hookLen])
-	handle, ok2 := parseHex(text[secretLen+hookLen : len(text)-1])
-	return byte(h), handle, ok1 && ok2
+	h, ok := parseHex(text[secretLen : secretLen+hookLen])
+	return byte(h), m.find(text[secretLen+hookLen : len(text)-1]), ok
 }
 
-// cut takes the mark whose key begins at a place out of the line, with one comma. The line itself is zerolog's and stays as it is; dst gets the rest.
-func cut(dst, line []byte, at int) []byte {
+// bounds returns what to take out of the line with the mark whose key begins at a place: one comma, too.
+func bounds(line []byte, at int) (from, to int) {
 	end := at + markLen
 	switch {
 	case line[at-1] == ',':
@@ -165,7 +192,13 @@ func cut(dst, line []byte, at int) []byte {
 	case end < len(line) && line[end] == ',':
 		end++
 	}
-	return append(append(dst, line[:at]...), line[end:]...)
+	return at, end
+}
+
+// cut takes the mark whose key begins at a place out of the line. The line itself is zerolog's and stays as it is; dst gets the rest.
+func cut(dst, line []byte, at int) []byte {
+	from, to := bounds(line, at)
+	return append(append(dst, line[:from]...), line[to:]...)
 }
 
 // strip takes all genuine marks out of a line, without following them.
@@ -207,6 +240,7 @@ func (p *Process) Hook() *Hook {
 	}
 	h := &Hook{p: p}
 	m := &p.marks
+	m.used.Store(true)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := min(m.hookCount, maxHooks)
@@ -295,13 +329,21 @@ func (w *markWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	if w.p == nil {
 		return n, nil
 	}
-	if !hasMark(line) {
+	at, hook, k, ok := w.p.marks.seek(line, 0)
+	if !ok {
 		w.p.writeLine(nil, level, line, w.keys, false)
 		return n, nil
 	}
+	from, to := bounds(line, at)
+	if !hasMark(line[to:]) {
+		w.p.marks.prove(hook)
+		if w.p.writeParts(w.p.marks.follow(k), level, line, w.keys, from, to) {
+			return n, nil
+		}
+	}
 	buf := takeBuffer()
 	defer giveBuffer(buf)
-	t, rest := w.p.marks.follow(*buf, line)
+	t, rest := w.p.marks.takeOut(*buf, line)
 	if cap(rest) > 0 && &rest[:1][0] != &line[:1][0] {
 		*buf = rest
 	}
@@ -309,25 +351,19 @@ func (w *markWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return n, nil
 }
 
-// follow takes out the genuine marks and returns the task of the last. The rest is in dst, or the line itself where there is none.
-func (m *marks) follow(dst, line []byte) (*Task, []byte) {
-	at, hook, handle, ok := m.seek(line, 0)
-	if !ok {
-		return nil, line
-	}
-	rest := cut(dst, line, at)
-	m.prove(hook)
-	t := m.find(handle)
+// takeOut takes out the genuine marks and returns the task of the last. The rest is in dst, or the line itself where there is none.
+func (m *marks) takeOut(dst, line []byte) (t *Task, rest []byte) {
+	rest = line
 	for {
-		at, hook, handle, ok = m.seek(rest, 0)
+		at, hook, k, ok := m.seek(rest, 0)
 		if !ok {
 			return t, rest
 		}
 		m.prove(hook)
-		if other := m.find(handle); other != nil {
+		if other := m.follow(k); other != nil {
 			t = other
 		}
-		rest = cut(nil, rest, at)
+		rest, dst = cut(dst, rest, at), nil
 	}
 }
 

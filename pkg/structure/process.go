@@ -80,8 +80,9 @@ type Process struct {
 	head []byte // `,"dlog":{"svc":"…"`
 	tail []byte // `,"proc":"…","seq":`
 
-	open    atomic.Int64
-	refused [int(entry.None-entry.Trace) + 2]atomic.Uint64 // by level, the last for task entries; outside of tasks only
+	open      atomic.Int64
+	seqDigits atomic.Int32                                   // length of the greatest number that was seen
+	refused   [int(entry.None-entry.Trace) + 2]atomic.Uint64 // by level, the last for task entries; outside of tasks only
 }
 
 // New makes a process. The error is ErrBinaryLog or says what is wrong with the namespace.
@@ -98,6 +99,7 @@ func New(cfg Config) (*Process, error) {
 	p.head = entry.AppendString([]byte(`,"dlog":{"svc":`), cfg.Service)
 	p.tail = append(p.id.AppendTo([]byte(`,"proc":"`)), `","seq":`...)
 	p.marks.init()
+	p.seqDigits.Store(1)
 	if cfg.Base != nil {
 		p.base = *cfg.Base
 	} else {
@@ -220,6 +222,6 @@ type timeHook struct{ clock *clock }
 func (h *timeHook) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 	var text [timeLen + 2]byte
 	b := append(text[:0], '"')
-	b = h.clock.append(b, time.Now())
+	b = h.clock.appendNow(b)
 	e.RawJSON(zerolog.TimestampFieldName, append(b, '"'))
 }

@@ -288,7 +288,7 @@ type boundWriter struct {
 // WriteLevel implements [zerolog.LevelWriter].
 func (w *boundWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	n := len(line)
-	if hasMark(line) { // the logger has the hook too, and the event another context
+	if w.t.p.marks.used.Load() && hasMark(line) { // the logger has the hook too, and the event another context
 		line = w.t.p.marks.strip(line)
 	}
 	w.t.p.writeLine(w.t, level, line, nil, w.timed)

@@ -3,9 +3,7 @@ package structure
 import (
 	"bytes"
 	"context"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/dlog-fabric/dlog/pkg/entry"
 	"github.com/rs/zerolog"
@@ -120,22 +118,22 @@ func (p *Process) appendLine(b []byte, it *item, seq uint64) []byte {
 		if it.got == 0 {
 			it.got = it.task.take(it.end)
 		}
-		b = strconv.AppendUint(b, it.got, 10)
+		b = appendUint(b, it.got)
 		b = append(b, '"')
 	}
 	if it.late {
 		b = append(b, lateKey...)
 	}
 	b = append(b, p.tail...)
-	b = strconv.AppendUint(b, seq, 10)
+	b = appendUint(b, seq)
 	b = append(b, it.keys...)
 	if it.end {
 		b = append(b, lastKey...)
-		b = strconv.AppendUint(b, it.got, 10)
+		b = appendUint(b, it.got)
 	}
 	if it.time {
 		b = append(b, timeKey...)
-		b = p.clock.append(b, time.Now())
+		b = p.clock.appendNow(b)
 		b = append(b, '"')
 	}
 	return append(b, "}}\n"...)
@@ -223,20 +221,49 @@ func (p *Process) Write(ctx context.Context, level zerolog.Level, line []byte) {
 
 // writeLine queues a logger's line. keys come before those of Extra.
 func (p *Process) writeLine(t *Task, level zerolog.Level, line, keys []byte, timed bool) {
-	it := item{level: levelOf(level), body: bodyOf(line), task: t, route: p.routes.outside.route}
-	if t != nil {
-		it.route = t.node.route
+	rt, body := p.routeOf(t), bodyOf(line)
+	keys, timeless := p.look(level, line, keys, timed)
+	if timeless || !p.putFast(rt, t, levelOf(level), body, nil, keys) {
+		p.put(&item{route: rt, level: levelOf(level), body: body, task: t, keys: keys, time: timeless})
 	}
-	if p.cfg.Extra != nil {
-		it.keys, it.time = p.cfg.Extra.Look(level, line, timed)
+}
+
+// writeParts queues the line of a logger with the hook, without the bytes between two places: the mark. It reports false where that needs more than
+// copying two parts.
+func (p *Process) writeParts(t *Task, level zerolog.Level, line, keys []byte, from, to int) bool {
+	n := len(line)
+	if n < 3 || line[n-1] != '\n' || line[n-2] != '}' || line[0] != '{' || to > n-2 {
+		return false
 	}
-	if len(keys) > 0 {
-		if len(it.keys) > 0 {
-			keys = append(keys[:len(keys):len(keys)], it.keys...)
-		}
-		it.keys = keys
+	all, timeless := p.look(level, line, keys, false)
+	if !timeless && p.putFast(p.routeOf(t), t, levelOf(level), line[:from], line[to:n-2], all) {
+		return true
 	}
-	p.put(&it)
+	body := append(append([]byte(nil), line[:from]...), line[to:n-2]...)
+	p.put(&item{route: p.routeOf(t), level: levelOf(level), body: body, task: t, keys: all, time: timeless})
+	return true
+}
+
+func (p *Process) routeOf(t *Task) *route {
+	if t == nil {
+		return p.routes.outside.route
+	}
+	return t.node.route
+}
+
+// look asks Extra for keys and whether the line has no time.
+func (p *Process) look(level zerolog.Level, line, keys []byte, timed bool) (all []byte, timeless bool) {
+	if p.cfg.Extra == nil {
+		return keys, false
+	}
+	more, timeless := p.cfg.Extra.Look(level, line, timed)
+	switch {
+	case len(keys) == 0:
+		return more, timeless
+	case len(more) == 0:
+		return keys, timeless
+	}
+	return append(keys[:len(keys):len(keys)], more...), timeless
 }
 
 // levelOf maps zerolog's level. What zerolog does not know travels as none.
