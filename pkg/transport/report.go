@@ -84,7 +84,7 @@ func (r *reports) part(p *pack, t int64) {
 // happens on a new connection.
 func (r *reports) forget() {
 	for key, f := range r.now {
-		if f.packs == 0 && key != "journal" {
+		if f.packs == 0 && key != "journal" && key != "refused" { // what is the queue's, no connection ends
 			delete(r.now, key)
 		}
 	}

@@ -71,6 +71,7 @@ type sender struct {
 	cut     []byte
 	reply   []byte
 	reports reports
+	refusals
 
 	local  Stats
 	mu     sync.Mutex // guards shared
@@ -146,6 +147,7 @@ func (s *sender) turn() {
 	s.resend(t)
 	s.send(t)
 	s.settle()
+	s.sayRefusals(t)
 	s.share()
 }
 
