@@ -42,7 +42,7 @@ func sinkRunCommand(env Env) *cobra.Command {
 		Long: `run carries the entries of streams to destinations, one for each [[sink]] of the file, until it is stopped. Each entry
 reaches its destination once; a sink that was down goes on where it was. One destination that fails does not hold up another.
 
-SIGTERM finishes the commit in hand and lets a standby take over at once.`,
+SIGTERM finishes the commit in hand and lets a standby take over at once. SIGHUP opens files anew that were moved away.`,
 		Example: `  dlog-sink run
   dlog-sink run --config sink.toml
   dlog-sink run --config sink.toml --http 127.0.0.1:0 --ready-file /run/sink.ready`,
@@ -71,6 +71,7 @@ func (f *sinkRunFlags) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return usage(err)
 	}
+	defer group.ReopenOnHangup()()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)

@@ -2,6 +2,7 @@ package sink_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,8 +27,7 @@ func (c *counter) Commit(_ context.Context, b sink.Batch) error {
 	return nil
 }
 
-// A destination of one's own is three methods. Package sinktest tests them; a Runner, or Load and Run with the kind in the map, does the
-// rest.
+// A destination of one's own is three methods. Package sinktest tests them; Main makes a program of them.
 func ExampleKind() {
 	var k sink.Kind = &counter{}
 	held, err := k.Open(context.Background())
@@ -45,4 +45,27 @@ func ExampleKind() {
 	// Output:
 	// <nil>
 	// the destination was written by another process
+}
+
+// tally is the settings of a type of sink: the keys that a [[sink]] of it may have beside the common ones.
+type tally struct {
+	Unit string `toml:"unit"`
+}
+
+func (t *tally) Validate() error {
+	if t.Unit == "" {
+		return errors.New("unit: missing")
+	}
+	return nil
+}
+
+func (t *tally) Kind(sink.Env) (sink.Kind, error) { return &counter{}, nil }
+
+// The main function of a program of one's own. Its file has sinks of the types in the map (file.New, store.New and so on may stand
+// there, too), and its flags are those of dlog-sink run. A type without keys of its own is sink.NoSettings(…).
+func ExampleMain() {
+	sink.Main(map[string]sink.NewKind{
+		"tally": func() sink.Settings { return &tally{Unit: "entries"} }, // defaults
+		"count": sink.NoSettings(func(sink.Env) (sink.Kind, error) { return &counter{}, nil }),
+	})
 }

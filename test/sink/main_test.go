@@ -41,5 +41,10 @@ func child(path string) error {
 	if err != nil {
 		return err
 	}
-	return sink.Run(ctx, cfg, sink.Options{Log: zerolog.New(os.Stderr)})
+	g, err := sink.New(cfg, sink.Options{Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel)})
+	if err != nil {
+		return err
+	}
+	defer g.ReopenOnHangup()()
+	return g.Run(ctx)
 }
