@@ -40,10 +40,8 @@ func findCommand(env Env) *cobra.Command {
 
 func (f *findFlags) run(ctx context.Context, env Env) error {
 	now := time.Now()
-	if err := firstError(f.source.check(now), f.cond.check(), f.out.check()); err != nil {
-		return err
-	}
-	src, err := f.source.open(env)
+	f.source.live = true
+	src, err := f.source.openChecked(env, now, f.cond.check(), f.out.check(), checkLimit(f.limit))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,14 @@ import (
 	"github.com/dlog-fabric/dlog/pkg/task"
 	"github.com/dlog-fabric/dlog/pkg/tree"
 )
+
+// openChecked reads the flags that all readers share and opens the source.
+func (s *sourceFlags) openChecked(env Env, now time.Time, others ...error) (source, error) {
+	if err := firstError(append([]error{s.check(now)}, others...)...); err != nil {
+		return nil, err
+	}
+	return s.open(env)
+}
 
 // output is the form of what a reader prints.
 type output struct {
@@ -108,7 +117,7 @@ func gather(ctx context.Context, src source, w window, cfg tree.Config, keep fun
 		if !keep(it) {
 			return nil
 		}
-		e, err := parseEntry(append([]byte(nil), it.line...))
+		e, err := it.parsed()
 		if err != nil {
 			return nil // a line that is no entry is nobody's; the router sends it to the dead letters
 		}
@@ -119,6 +128,17 @@ func gather(ctx context.Context, src source, w window, cfg tree.Config, keep fun
 		return nil
 	})
 	return f, err
+}
+
+// parsed returns the item's entry with bytes of its own.
+func (it item) parsed() (entry.Entry, error) {
+	line := slices.Clone(it.line)
+	if it.entry == nil {
+		return parseEntry(line)
+	}
+	e := *it.entry
+	e.Raw = line
+	return e, nil
 }
 
 // traceStart returns the earliest moment at which a trace with this prefix can have begun, and whether the prefix tells: the

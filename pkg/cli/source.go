@@ -31,6 +31,8 @@ type item struct {
 	subj subject.Subject
 	line []byte
 	at   time.Time
+	// entry is the line as it was read already, nil where it was not. Its bytes are the line's.
+	entry *entry.Entry
 }
 
 // A window says which part of a source to read. What stands below the blank line are hints: a source that has an index reads
@@ -61,6 +63,7 @@ type sourceFlags struct {
 	stream       string
 	namespace    string
 	since, until string
+	live         bool // the command prints while it reads
 
 	sinceTime, untilTime time.Time
 }
@@ -75,7 +78,7 @@ func (s *sourceFlags) addFlags(cmd *cobra.Command, env Env) {
 
 func (s *sourceFlags) addPastFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&s.files, "file", nil, "read NDJSON of dlog, zerolog or Eliot from `FILE` (- is standard input; repeatable) instead of asking a router")
+	f.StringArrayVar(&s.files, "file", nil, "read NDJSON of dlog, zerolog or Eliot from `FILE` (- is standard input; zstd is unpacked; repeatable) instead of asking a router")
 	f.StringVar(&s.store, "store", "", "read the store in this `DIR`, which a sink of type store keeps, instead of asking a router")
 	f.StringVar(&s.until, "until", "", "end at this `TIME`, in the forms of --since")
 }
@@ -96,6 +99,9 @@ func (s *sourceFlags) check(now time.Time) error {
 	}
 	parse("since", s.since, &s.sinceTime)
 	parse("until", s.until, &s.untilTime)
+	if !s.sinceTime.IsZero() && !s.untilTime.IsZero() && s.untilTime.Before(s.sinceTime) {
+		errs = append(errs, usagef("--until %s (%s) lies before --since %s (%s)", s.until, s.untilTime.Format(time.DateTime), s.since, s.sinceTime.Format(time.DateTime)))
+	}
 	if err := subject.CheckNamespace(s.namespace); err != nil {
 		errs = append(errs, usagef("--namespace: %w", err))
 	}
@@ -120,7 +126,7 @@ func (s *sourceFlags) check(now time.Time) error {
 // open returns the source that the flags name.
 func (s *sourceFlags) open(env Env) (source, error) {
 	if len(s.files) > 0 {
-		return &fileSource{paths: s.files, env: env}, nil
+		return &fileSource{paths: s.files, env: env, live: s.live}, nil
 	}
 	if s.store != "" {
 		return openStore(s.store, env)
@@ -184,18 +190,7 @@ func (n *natsSource) read(ctx context.Context, w window, fn func(item) error) er
 	if w.frames {
 		cfg.Subjects = n.frames()
 	}
-	err := stream.Read(ctx, n.js, cfg, func(p stream.Pack) error {
-		subj, err := subject.Parse(p.Subject)
-		if err != nil {
-			return nil // not of dlog's form: nothing that a reader could ask for
-		}
-		for line := range stream.Lines(p.Data) {
-			if err := fn(item{subj, line, p.Time}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := n.readStream(ctx, cfg, fn)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return usagef("the router at %s has no stream %q; --stream names one of its [[stream]]s, in or dead", n.url, n.name)
 	}
@@ -205,18 +200,39 @@ func (n *natsSource) read(ctx context.Context, w window, fn func(item) error) er
 	return err
 }
 
+func (n *natsSource) readStream(ctx context.Context, cfg stream.ReadConfig, fn func(item) error) error {
+	if n.name == "dead" {
+		return n.readDead(ctx, cfg, fn)
+	}
+	return stream.Read(ctx, n.js, cfg, func(p stream.Pack) error {
+		subj, err := subject.Parse(p.Subject)
+		if err != nil {
+			return nil // not of dlog's form: nothing that a reader could ask for
+		}
+		for line := range stream.Lines(p.Data) {
+			if err := fn(item{subj: subj, line: line, at: p.Time}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // maxFileLine bounds what a reader of files keeps of one line, in bytes; a longer one is passed over and counted.
 const maxFileLine = 16 << 20
 
 // fileSource reads NDJSON files, one after the other.
 type fileSource struct {
-	paths []string
-	env   Env
+	paths    []string
+	env      Env
+	live     bool // the command prints while it reads
+	progress *progress
 }
 
 func (f *fileSource) close() {}
 
 func (f *fileSource) read(ctx context.Context, w window, fn func(item) error) error {
+	f.progress = newProgress(f.env, f.paths, f.live)
 	for _, path := range f.paths {
 		if err := f.readFile(ctx, path, w, fn); err != nil {
 			return err
@@ -236,9 +252,15 @@ func (f *fileSource) readFile(ctx context.Context, path string, w window, fn fun
 		defer file.Close()
 		in, name = file, path
 	}
-	service := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+	plain := strings.TrimSuffix(filepath.Base(name), ".zst")
+	items := fileItems{service: strings.TrimSuffix(plain, filepath.Ext(plain)), subjects: map[subjectKey]subject.Subject{}}
 	bad := badLines{name: name}
-	err := eachLine(in, func(n int, line []byte, whole bool) error {
+	in, done, err := unpacked(f.progress.reader(in))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer done()
+	err = eachLine(in, func(n int, line []byte, whole bool) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -246,7 +268,7 @@ func (f *fileSource) readFile(ctx context.Context, path string, w window, fn fun
 			bad.add(n, fmt.Sprintf("longer than %d MiB", maxFileLine>>20))
 			return nil
 		}
-		it, at, err := fileItem(service, line)
+		it, at, err := items.read(line)
 		if err != nil {
 			bad.add(n, err.Error())
 			return nil
@@ -256,6 +278,7 @@ func (f *fileSource) readFile(ctx context.Context, path string, w window, fn fun
 		}
 		return fn(it)
 	})
+	f.progress.clear()
 	bad.report(f.env.Stderr)
 	if err != nil && !errors.Is(err, stream.ErrStop) && ctx.Err() == nil {
 		return fmt.Errorf("read %s: %w", name, err)
@@ -271,21 +294,43 @@ func (w window) holds(at time.Time) bool {
 	return (w.since.IsZero() || !at.Before(w.since)) && (w.until.IsZero() || !at.After(w.until))
 }
 
-// fileItem gives a line from a file the subject that it would travel under.
-func fileItem(service string, line []byte) (item, time.Time, error) {
+// fileItems gives the lines of a file the subjects that they would travel under.
+type fileItems struct {
+	service  string // of lines that name none
+	subjects map[subjectKey]subject.Subject
+}
+
+type subjectKey struct{ service, level, path string }
+
+func (f *fileItems) read(line []byte) (item, time.Time, error) {
 	e, err := parseEntry(line)
 	if err != nil {
 		return item{}, time.Time{}, err
 	}
+	key := subjectKey{f.service, e.Level.Token(), e.Meta.Path}
 	if e.HasMeta && e.Meta.Svc != "" {
-		service = e.Meta.Svc
+		key.service = e.Meta.Svc
 	}
-	level := e.Level.Token()
 	if e.HasMeta && e.Meta.Event != "" {
-		level = subject.TaskLevel
+		key.level = subject.TaskLevel
 	}
-	subj, err := subject.Parse(subject.In("dlog", service, level, e.Meta.Path))
-	return item{subj: subj, line: line}, e.Time, err
+	subj, known := f.subjects[key]
+	if !known {
+		if subj, err = subject.Parse(subject.In("dlog", key.service, key.level, key.path)); err != nil {
+			return item{}, time.Time{}, err
+		}
+		f.remember(key, subj)
+	}
+	return item{subj: subj, line: line, entry: &e}, e.Time, nil
+}
+
+// remember keeps a subject for the next line. A file whose paths hold ids must not fill the memory with them.
+func (f *fileItems) remember(key subjectKey, s subject.Subject) {
+	const most = 10_000
+	if len(f.subjects) >= most {
+		clear(f.subjects)
+	}
+	f.subjects[key] = s
 }
 
 // parseEntry reads a line of dlog, zerolog or Eliot.

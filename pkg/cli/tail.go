@@ -48,10 +48,7 @@ without a gap and without a repetition. A connection that was lost goes on where
 
 func (f *tailFlags) run(ctx context.Context, env Env) error {
 	now := time.Now()
-	if err := firstError(f.source.check(now), f.cond.check(), f.out.check()); err != nil {
-		return err
-	}
-	src, err := f.source.open(env)
+	src, err := f.source.openChecked(env, now, f.cond.check(), f.out.check())
 	if err != nil {
 		return err
 	}

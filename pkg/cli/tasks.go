@@ -60,14 +60,8 @@ func (f *tasksFlags) run(ctx context.Context, env Env) error {
 	if f.source.since == "" && f.source.asksRouter() {
 		f.source.since = tasksSince
 	}
-	if err := firstError(f.source.check(now), f.cond.check(), f.out.check()); err != nil {
-		return err
-	}
 	outcomes, err := parseOutcomes(f.outcomes)
-	if err != nil {
-		return err
-	}
-	src, err := f.source.open(env)
+	src, err := f.source.openChecked(env, now, f.cond.check(), f.out.check(), checkLimit(f.limit), err)
 	if err != nil {
 		return err
 	}
@@ -222,6 +216,13 @@ func parseOutcomes(words []string) ([]task.Outcome, error) {
 		}
 	}
 	return out, nil
+}
+
+func checkLimit(n int) error {
+	if n < 0 {
+		return usagef("--limit %d: want 0 (no limit) or more", n)
+	}
+	return nil
 }
 
 func firstError(errs ...error) error {

@@ -65,6 +65,12 @@ func (c *Config) address() (host string, port int, err error) {
 	return host, port, nil
 }
 
+// CheckListen reports what is wrong with an address for a server without users and TLS, without trying it.
+func CheckListen(addr string) error {
+	_, _, err := (&Config{Listen: addr}).address()
+	return err
+}
+
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true

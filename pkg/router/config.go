@@ -109,7 +109,13 @@ func (c *Config) Validate() error {
 }
 
 // Validate reports what is wrong with the addresses.
-func (s *Server) Validate() error { return checkHTTP(s.HTTP) }
+func (s *Server) Validate() error {
+	var listen error
+	if s.Listen != "" {
+		listen = natsd.CheckListen(s.Listen)
+	}
+	return errors.Join(listen, checkHTTP(s.HTTP))
+}
 
 // Validate reports what does not fit together.
 func (n *NATS) Validate() error {

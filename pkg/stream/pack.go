@@ -121,6 +121,9 @@ type Pack struct {
 	// read was compressed.
 	Encoding string
 
+	// Header is set where a message was read as it is, see ReadConfig.Raw.
+	Header nats.Header
+
 	// Seq and Time are where it was read from a stream: sequence and store time.
 	// DecodePack knows neither.
 	Seq  uint64

@@ -34,7 +34,7 @@ type ReadConfig struct {
 	NewOnly bool
 	// Limits bound what is decoded.
 	Limits Limits
-	// Raw gives the messages as they are: subject, body, sequence and time, for what is no pack of lines.
+	// Raw gives the messages as they are: subject, headers, body, sequence and time, for what is no pack of lines.
 	Raw bool
 	// Bad is called, when set, with each message that cannot be decoded; its pack has subject, sequence and time only.
 	Bad func(Pack, error)
@@ -282,7 +282,7 @@ func (r *reader) handle(m jetstream.Msg) error {
 }
 
 func (r *reader) give(m jetstream.Msg, seq uint64, at time.Time) error {
-	p, err := Pack{Subject: m.Subject(), Data: m.Data()}, error(nil)
+	p, err := Pack{Subject: m.Subject(), Header: nats.Header(m.Headers()), Data: m.Data()}, error(nil)
 	if !r.cfg.Raw {
 		p, err = DecodePack(m.Subject(), nats.Header(m.Headers()), m.Data(), r.cfg.Limits)
 	}
