@@ -11,14 +11,18 @@ import (
 
 // duplicates marks the entries that may be stored already and are; nil where there are none.
 func (w *Writer) duplicates(entries []Entry) ([]bool, error) {
-	asked := map[task.Process][]uint64{}
-	for i := range entries {
-		if e := &entries[i]; e.Again && !e.Proc.IsZero() && e.Number <= maxNumber {
-			asked[e.Proc] = append(asked[e.Proc], e.Number)
-		}
-	}
-	if len(asked) == 0 {
+	if !slices.ContainsFunc(entries, func(e Entry) bool { return e.Again }) {
 		return nil, nil
+	}
+	ids := make([]identity, len(entries))
+	asked := map[task.Process][]uint64{}
+	slots := identityKeys.NewSlots()
+	for i := range entries {
+		id := &ids[i]
+		id.proc, id.number = identityOf(entries[i].Line, slots)
+		if entries[i].Again && !id.proc.IsZero() {
+			asked[id.proc] = append(asked[id.proc], id.number)
+		}
 	}
 	known := map[identity]bool{}
 	for proc, numbers := range asked {
@@ -28,14 +32,11 @@ func (w *Writer) duplicates(entries []Entry) ([]bool, error) {
 		}
 	}
 	marks := make([]bool, len(entries))
-	for i := range entries {
-		e := &entries[i]
-		if e.Proc.IsZero() || e.Number > maxNumber {
-			continue
+	for i, id := range ids {
+		if !id.proc.IsZero() {
+			marks[i] = entries[i].Again && known[id]
+			known[id] = true // for those that stand twice in this batch
 		}
-		id := identity{e.Proc, e.Number}
-		marks[i] = e.Again && known[id]
-		known[id] = true // for those that stand twice in this batch
 	}
 	return marks, nil
 }

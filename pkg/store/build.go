@@ -20,7 +20,7 @@ type record struct {
 	subject *subjectInfo
 	seq     uint64
 	ms      int64
-	proc    task.Process // zero: no identity
+	proc    task.Process // of the line, once it was looked at; zero: no identity
 	number  uint64
 	old     bool // it is stored already, in a block that is being merged: counted then
 }
@@ -133,7 +133,7 @@ func newBuilder() (*builder, error) {
 // The keys that are looked at, and their slots.
 var factKeys = entry.CompileKeys([]string{
 	"level", "time", "timestamp", "error", "dlog", "dlog.trace", "dlog.pos", "dlog.path", "dlog.event", "dlog.outcome", "dlog.elapsed_ms", "dlog.started",
-	"dlog.time", "dlog.errors", "dlog.stack", "dlog.caller", "dlog.func", "dlog.logger", "task_uuid",
+	"dlog.time", "dlog.errors", "dlog.stack", "dlog.caller", "dlog.func", "dlog.logger", "task_uuid", "dlog.proc", "dlog.seq",
 })
 
 const (
@@ -156,6 +156,8 @@ const (
 	slotFunc
 	slotLogger
 	slotEliot
+	slotProc
+	slotSeq
 )
 
 // build makes a block of the records, of which there is at least one.
@@ -202,9 +204,6 @@ func (b *builder) look(r *record) {
 	if !r.old {
 		b.out.entries++
 	}
-	if !r.proc.IsZero() {
-		b.numbers[r.proc] = append(b.numbers[r.proc], r.number)
-	}
 	if err := factKeys.Scan(r.line, b.slots); err != nil {
 		if b.words.addJSON(r.line) { // a reader shows it as it is
 			b.out.flags |= flagExponent
@@ -215,6 +214,10 @@ func (b *builder) look(r *record) {
 	}
 	if addWords(&b.words, b.slots, r.line) {
 		b.out.flags |= flagExponent
+	}
+	r.proc, r.number = identityIn(&b.slots[slotProc], &b.slots[slotSeq], b.text[:0])
+	if !r.proc.IsZero() {
+		b.numbers[r.proc] = append(b.numbers[r.proc], r.number)
 	}
 	var f facts
 	b.facts(r, &f)
@@ -467,7 +470,7 @@ func (b *builder) task(r *record, f *facts) {
 func (b *builder) frame(f *facts, c *taskChange) (task.Position, bool) {
 	c.outcome = string(f.outcome)
 	if e := f.eliot; e != nil {
-		c.path, c.error = e.Meta.Path, e.Error
+		c.path, c.error = task.EscapeName(e.Message), e.Error
 		at := micros(e.Time)
 		if f.event == entry.Start {
 			c.started = at

@@ -73,10 +73,13 @@ func (f *dayFile) load(dir string) error {
 	}
 	return f.d.query(func(row []driver.Value) error {
 		s := newSubject(asInt(row[0]), asText(row[1]))
+		if asInt(row[2]) != checksum(s.text) {
+			return damaged("subject %d is not what was written", s.id)
+		}
 		f.subjects[s.text] = s
 		f.lastID = max(f.lastID, s.id)
 		return nil
-	}, "SELECT id, subject FROM subjects")
+	}, "SELECT id, subject, crc FROM subjects")
 }
 
 func (f *dayFile) close() error {
@@ -187,7 +190,7 @@ func (f *dayFile) compare() error {
 // prepare stores new subjects and takes the blocks away whose entries are stored again with what is new.
 func (f *dayFile) prepare(merged []tailBlock) error {
 	for _, s := range f.fresh {
-		if err := f.d.exec("INSERT INTO subjects(id, subject) VALUES(?, ?)", s.id, s.text); err != nil {
+		if err := f.d.exec("INSERT INTO subjects(id, subject, crc) VALUES(?, ?, ?)", s.id, s.text, checksum(s.text)); err != nil {
 			return err
 		}
 	}

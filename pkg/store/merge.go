@@ -87,7 +87,7 @@ func (f *dayFile) loadTail(b *builder) error {
 			break
 		}
 		var u unpacked
-		if err := u.unpack(unpack, entries, asBytes(row[2]), asBytes(row[3])); err != nil {
+		if err := u.unpack(unpack, asBytes(row[2]), asBytes(row[3])); err != nil {
 			return err
 		}
 		records, err := u.records(byID)
@@ -105,15 +105,12 @@ func (f *dayFile) loadTail(b *builder) error {
 // records turns a block back into what it was made of.
 func (u *unpacked) records(subjects map[int64]*subjectInfo) ([]record, error) {
 	records := make([]record, 0, u.entries)
-	slots := identityKeys.NewSlots()
 	for line, r := range u.each() {
 		s := subjects[r.subject]
 		if s == nil {
 			return nil, damaged("subject %d is not there", r.subject)
 		}
-		rec := record{line: bytes.Clone(line), subject: s, seq: r.seq, ms: r.time, old: true}
-		rec.proc, rec.number = identityOf(line, slots)
-		records = append(records, rec)
+		records = append(records, record{line: bytes.Clone(line), subject: s, seq: r.seq, ms: r.time, old: true})
 	}
 	return records, nil
 }
@@ -122,12 +119,18 @@ var identityKeys = entry.CompileKeys([]string{"dlog.proc", "dlog.seq"})
 
 // identityOf reads who said a line; the zero process where it does not say.
 func identityOf(line []byte, slots entry.Slots) (task.Process, uint64) {
-	if identityKeys.Scan(line, slots) != nil || slots[0].Kind != entry.String {
+	if identityKeys.Scan(line, slots) != nil {
 		return task.Process{}, 0
 	}
-	n, ok := slots[1].Uint()
-	var buf [16]byte
-	p, good := processOf(slots[0].Text(buf[:0]))
+	return identityIn(&slots[0], &slots[1], nil)
+}
+
+func identityIn(proc, seq *entry.Value, buf []byte) (task.Process, uint64) {
+	if proc.Kind != entry.String {
+		return task.Process{}, 0
+	}
+	n, ok := seq.Uint()
+	p, good := processOf(proc.Text(buf))
 	if !ok || !good || n > maxNumber {
 		return task.Process{}, 0
 	}

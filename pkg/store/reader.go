@@ -233,11 +233,12 @@ func (h *handle) subject(id int64) *subjectInfo {
 
 func (h *handle) loadSubjects() error {
 	return h.d.query(func(row []driver.Value) error {
-		if id := asInt(row[0]); h.subjects[id] == nil {
-			h.subjects[id] = newSubject(id, asText(row[1]))
+		id, text := asInt(row[0]), asText(row[1])
+		if h.subjects[id] == nil && asInt(row[2]) == checksum(text) {
+			h.subjects[id] = newSubject(id, text)
 		}
 		return nil
-	}, "SELECT id, subject FROM subjects")
+	}, "SELECT id, subject, crc FROM subjects")
 }
 
 // stopped turns ErrStop into no error.

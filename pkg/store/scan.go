@@ -45,7 +45,7 @@ func (j *job) work(r *Reader, heads, lines []byte) {
 	if j.err != nil {
 		return
 	}
-	if j.err = j.u.unpackHeads(r.z, j.entries, heads); j.err != nil || !j.sel.heads(&j.u, j.flags) {
+	if j.err = j.u.unpackHeads(r.z, heads); j.err != nil || !j.sel.heads(&j.u, j.flags) {
 		return
 	}
 	if j.err = j.u.unpackLines(r.z, lines); j.err != nil {
@@ -113,6 +113,8 @@ func (s *scanner) deliver(h *handle, j *job, fn func(Item) error) error {
 		it := Item{Line: hit.line, Seq: hit.run.seq, Time: time.UnixMilli(hit.run.time).UTC()}
 		if subj := h.subject(hit.run.subject); subj != nil {
 			it.Subject, it.Text = subj.subj, subj.text
+		} else {
+			s.r.failed(h.day, damaged("subject %d is lost, its entries are read without", hit.run.subject))
 		}
 		if err := fn(it); err != nil {
 			return err

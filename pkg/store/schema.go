@@ -22,7 +22,10 @@ CREATE TABLE state(
 	entries INTEGER NOT NULL,
 	last_block INTEGER NOT NULL
 );
-CREATE TABLE subjects(id INTEGER PRIMARY KEY, subject TEXT NOT NULL);
+CREATE TABLE subjects(
+	id INTEGER PRIMARY KEY, subject TEXT NOT NULL,
+	crc INTEGER NOT NULL               -- CRC-32C of the subject: the blocks have checksums of their own
+);
 CREATE TABLE blocks(
 	id INTEGER PRIMARY KEY,            -- in the order of the stream
 	entries INTEGER NOT NULL,

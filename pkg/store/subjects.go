@@ -1,6 +1,8 @@
 package store
 
 import (
+	"hash/crc32"
+
 	"github.com/dlog-fabric/dlog/pkg/subject"
 )
 
@@ -26,3 +28,7 @@ func newSubject(id int64, text string) *subjectInfo {
 	}
 	return s
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(subject string) int64 { return int64(crc32.Checksum([]byte(subject), castagnoli)) }

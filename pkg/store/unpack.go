@@ -15,22 +15,18 @@ type unpacked struct {
 	buf     []byte
 }
 
-func (u *unpacked) unpack(z *zstd.Decoder, entries int, heads, lines []byte) error {
-	if err := u.unpackHeads(z, entries, heads); err != nil {
+func (u *unpacked) unpack(z *zstd.Decoder, heads, lines []byte) error {
+	if err := u.unpackHeads(z, heads); err != nil {
 		return err
 	}
 	return u.unpackLines(z, lines)
 }
 
-// unpackHeads reads the heads of a block of so many entries; -1: not known.
-func (u *unpacked) unpackHeads(z *zstd.Decoder, entries int, heads []byte) (err error) {
+func (u *unpacked) unpackHeads(z *zstd.Decoder, heads []byte) (err error) {
 	if u.buf, err = z.DecodeAll(heads, u.buf[:0]); err != nil {
 		return damaged("heads: %v", err)
 	}
 	u.runs, u.entries, err = decodeHeads(u.buf, u.runs)
-	if err == nil && entries >= 0 && u.entries != entries {
-		return damaged("%d entries, want %d", u.entries, entries)
-	}
 	return err
 }
 

@@ -60,10 +60,8 @@ type Entry struct {
 	Subject string
 	Seq     uint64
 	Time    time.Time
-	// Proc and Number are its identity; a zero Proc is none. Numbers above 2^63-1 count as none.
-	Proc   task.Process
-	Number uint64
-	// Again is set where an entry with this identity may be stored already; then it is left out.
+	// Again is set where an entry with the identity that the line has ("dlog.proc", "dlog.seq") may be stored already; then it is left out.
+	// A number above 2^63-1 is no identity.
 	Again bool
 }
 
@@ -286,11 +284,7 @@ func (w *Writer) records(entries []Entry) ([]record, error) {
 		if dup != nil && dup[i] {
 			continue
 		}
-		r := record{line: e.Line, subject: w.file.subject(e.Subject), seq: e.Seq, ms: e.Time.UnixMilli(), proc: e.Proc, number: e.Number}
-		if e.Number > maxNumber {
-			r.proc, r.number = task.Process{}, 0
-		}
-		records = append(records, r)
+		records = append(records, record{line: e.Line, subject: w.file.subject(e.Subject), seq: e.Seq, ms: e.Time.UnixMilli()})
 	}
 	return records, nil
 }

@@ -188,7 +188,7 @@ func (k *kind) commit(ctx context.Context, entries []sink.Entry, to sink.Committ
 	for i := range entries {
 		e := &entries[i]
 		k.buf = append(k.buf, store.Entry{
-			Line: e.Line, Subject: e.Subject, Seq: e.Seq, Time: e.Time, Proc: e.ID.Process, Number: e.ID.Seq, Again: e.Again,
+			Line: e.Line, Subject: e.Subject, Seq: e.Seq, Time: e.Time, Again: e.Again,
 		})
 	}
 	if len(entries) > 0 {
