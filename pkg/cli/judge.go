@@ -4,18 +4,36 @@ import (
 	"context"
 	"time"
 
+	"github.com/dlog-fabric/dlog/pkg/stream/ledger"
 	"github.com/dlog-fabric/dlog/pkg/tree"
 )
 
 // treeConfig says what is known of a source beside its entries.
 func (s *sourceFlags) treeConfig(ctx context.Context, src source, now time.Time) tree.Config {
 	cfg := tree.Config{Now: func() time.Time { return now }, Part: s.partial(), DropLoose: true}
-	if n, ok := src.(*natsSource); ok {
-		if oldest, trimmed := n.oldest(ctx); trimmed {
-			cfg.Judge = expiry{oldest}
+	n, ok := src.(*natsSource)
+	if !ok {
+		return cfg
+	}
+	known := judges{ledger.NewJudge(ctx, n.js, n.ns, ledger.Window{Since: s.sinceTime})}
+	if oldest, trimmed := n.oldest(ctx); trimmed {
+		known = append(known, expiry{oldest})
+	}
+	cfg.Judge = known
+	return cfg
+}
+
+// judges ask one after the other; the first that knows something of a run decides.
+type judges []tree.Judge
+
+// Judge implements [tree.Judge].
+func (j judges) Judge(run tree.Absent) []tree.Verdict {
+	for _, judge := range j {
+		if verdicts := judge.Judge(run); len(verdicts) > 0 {
+			return verdicts
 		}
 	}
-	return cfg
+	return nil
 }
 
 // oldest returns when the oldest message that is left was stored, and whether any older one is gone. A stream that does not
