@@ -13,8 +13,11 @@ import (
 const (
 	// batchWait is how long the first message that is done waits for others before it is recorded. A batch costs the server and the
 	// router about as much as a message; what waits is stored already, and only its ack is late.
-	batchWait  = 20 * time.Millisecond
+	batchWait = 20 * time.Millisecond
+	// batchPacks is from how many messages on a batch does not wait; what comes while one is on its way makes the next, up to
+	// mostPacks: the slower the server answers, the larger batches are.
 	batchPacks = 256
+	mostPacks  = handPacks
 	batchBytes = 512 << 10 // of a batch, about; a server takes 1 MiB
 	// expiryEvery is how often IN is asked for what its limits removed.
 	expiryEvery = 2 * time.Second
@@ -115,7 +118,7 @@ func (b *books) take() []*hand {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n, size := 0, 0
-	for n < len(b.done) && n < batchPacks {
+	for n < len(b.done) && n < mostPacks {
 		size += b.done[n].tally.recordSize()
 		if n > 0 && size > batchBytes {
 			break

@@ -289,8 +289,11 @@ func (w *worker) add(h *hand, p *stream.Pack, pl *planned, slot int, c *rule.Cop
 	if o.count > 0 && len(o.data)+len(c.Line)+1 > partBytes {
 		w.flush(h, p, pl, slot)
 	}
-	if o.data == nil {
-		o.data = make([]byte, 0, min(len(p.Data)+1, partBytes))
+	switch need := len(o.data) + len(c.Line) + 1; {
+	case o.data == nil:
+		o.data = make([]byte, 0, need) // many copies are of one line
+	case need > cap(o.data):
+		o.data = append(make([]byte, 0, max(need, min(len(p.Data)+1, partBytes))), o.data...)
 	}
 	o.level = c.Level
 	o.data = append(append(o.data, c.Line...), '\n')

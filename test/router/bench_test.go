@@ -107,7 +107,7 @@ func forget(b *testing.B, js jetstream.JetStream) {
 	}
 }
 
-func loadRules(b *testing.B, toml string) router.Config {
+func loadRules(b testing.TB, toml string) router.Config {
 	b.Helper()
 	path := b.TempDir() + "/router.toml"
 	writeFile(b, path, toml)
