@@ -115,7 +115,14 @@ func plain() zerolog.Logger { return zerolog.New(io.Discard).With().Timestamp().
 
 func (b *bench) callVariants(text string) ([]variant, error) {
 	nowhere := plain()
-	out := []variant{{name: "zerolog → nowhere", call: func(i int) { say(nowhere.Info(), i, text) }}}
+	deep := nowhere.WithContext(context.Background())
+	for i := range 8 {
+		deep = context.WithValue(deep, depth(i), i)
+	}
+	out := []variant{
+		{name: "zerolog → nowhere", call: func(i int) { say(nowhere.Info(), i, text) }},
+		{name: "zerolog → nowhere, zerolog.Ctx at depth 8", call: func(i int) { say(zerolog.Ctx(deep).Info(), i, text) }},
+	}
 	others, err := b.others(text)
 	if err != nil {
 		return nil, err
