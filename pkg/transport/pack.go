@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -61,7 +63,7 @@ func packID(key string, p spool.Pack) string {
 	b := make([]byte, 0, 64)
 	b = append(append(b, key...), '.')
 	b = append(strconv.AppendUint(b, p.Number, 10), '.')
-	return string(fmt.Appendf(b, "%08x", p.CRC))
+	return string(hex.AppendEncode(b, binary.BigEndian.AppendUint32(nil, p.CRC)))
 }
 
 // form takes the oldest gathered lines of a subject, fixes them as a pack and leaves
