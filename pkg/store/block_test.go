@@ -122,8 +122,8 @@ func TestBuildAllocates(t *testing.T) {
 	for i := range records {
 		records[i] = record{line: lineOf(i), subject: s, seq: uint64(i), ms: int64(i)}
 	}
-	b.build(records)
-	if n := testing.AllocsPerRun(5, func() { b.build(records) }); n > 200 {
+	b.build(records, false)
+	if n := testing.AllocsPerRun(5, func() { b.build(records, false) }); n > 200 {
 		t.Errorf("a block of 1000 entries takes %v allocations", n)
 	}
 }
@@ -136,7 +136,7 @@ func FuzzUnpack(f *testing.F) {
 	}
 	s := newSubject(3, "dlog.in.shop.info.place-order")
 	records := []record{{line: lineOf(1), subject: s, seq: 9, ms: 77}, {line: lineOf(2), subject: s, seq: 10, ms: 78}}
-	made := b.build(records)
+	made := b.build(records, false)
 	f.Add(made.heads, made.lines)
 	f.Add([]byte{}, []byte("x"))
 	z, err := newUnpacker()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -160,8 +161,9 @@ const (
 	slotSeq
 )
 
-// build makes a block of the records, of which there is at least one.
-func (b *builder) build(records []record) *built {
+// build makes a block of the records, of which there is at least one. Where it is the only one at a time, its lines are compressed while
+// they are looked at.
+func (b *builder) build(records []record, alone bool) *built {
 	out := &built{
 		records: records, counts: map[countKey]countValue{}, durations: map[durationKey]int64{}, processes: map[task.Process]*process{},
 		firstSeq: math.MaxUint64, firstTime: math.MaxInt64, lastTime: math.MinInt64,
@@ -172,19 +174,32 @@ func (b *builder) build(records []record) *built {
 	clear(b.traces)
 	clear(b.numbers)
 	for i := range records {
-		r := &records[i]
-		b.raw = append(append(b.raw, r.line...), '\n')
-		b.head(r)
-		b.look(r)
+		b.raw = append(append(b.raw, records[i].line...), '\n')
+		b.head(&records[i])
 	}
 	out.bytes = len(b.raw)
-	out.lines = b.pack.EncodeAll(b.raw, make([]byte, 0, len(b.raw)/4))
-	out.heads = b.pack.EncodeAll(appendHeads(nil, b.runs), nil)
+	var packing sync.WaitGroup
+	pack := func() {
+		out.lines = b.pack.EncodeAll(b.raw, make([]byte, 0, len(b.raw)/4))
+		out.heads = b.pack.EncodeAll(appendHeads(nil, b.runs), nil)
+	}
+	if alone && len(records) >= worthGoing {
+		packing.Go(pack)
+	} else {
+		pack()
+	}
+	for i := range records {
+		b.look(&records[i])
+	}
 	out.filter = b.words.filter()
 	b.finish()
+	packing.Wait()
 	b.out = nil
 	return out
 }
+
+// worthGoing is how many entries make a goroutine worth its while.
+const worthGoing = 100
 
 func (b *builder) head(r *record) {
 	o := b.out
@@ -242,7 +257,7 @@ type facts struct {
 func (b *builder) facts(r *record, f *facts) {
 	f.level = entry.None
 	if v := &b.slots[slotLevel]; v.Kind == entry.String {
-		f.level, _ = entry.ParseLevel(string(v.Text(b.text[:0])))
+		f.level = levelOf(v.Text(b.text[:0]))
 	}
 	if r.subject.isTask {
 		b.out.flags |= levelBit(f.level)
@@ -304,6 +319,17 @@ func traceOfLine(line []byte, slots entry.Slots, buf []byte) (task.Trace, bool) 
 	}
 	t, err := task.ParseTrace(e.Meta.Trace)
 	return t, err == nil
+}
+
+// levelOf is entry.ParseLevel without a string for the usual words.
+func levelOf(b []byte) entry.Level {
+	for l := entry.Trace; l < entry.None; l++ {
+		if string(b) == l.Token() {
+			return l
+		}
+	}
+	l, _ := entry.ParseLevel(string(b))
+	return l
 }
 
 // eventOf interns the known events.

@@ -94,7 +94,7 @@ func (f *dayFile) loadTail(b *builder) error {
 		if err != nil {
 			return err
 		}
-		t := tailBlock{id, b.build(records)}
+		t := tailBlock{id, b.build(records, false)}
 		t.heads, t.lines, t.filter = nil, nil, nil
 		f.tail = append(f.tail, t)
 	}

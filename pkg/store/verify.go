@@ -133,7 +133,7 @@ func (h *handle) verifyBlock(r *Reader, b *builder, ref ref, idx *indexSums) err
 	if err != nil {
 		return err
 	}
-	made := b.build(records)
+	made := b.build(records, false)
 	row, err := h.d.one("SELECT filter FROM words WHERE block = ?", ref.id)
 	if err != nil {
 		return err

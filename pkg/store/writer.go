@@ -295,7 +295,7 @@ const maxNumber = 1<<63 - 1
 // buildAll makes blocks of the records, as many at a time as there are builders, and hands them to insert in their order.
 func buildAll(builders []*builder, parts [][]record, insert func(*built) error) error {
 	if len(parts) == 1 {
-		return insert(builders[0].build(parts[0]))
+		return insert(builders[0].build(parts[0], true))
 	}
 	done := make([]chan *built, len(parts))
 	for i := range done {
@@ -310,7 +310,7 @@ func buildAll(builders []*builder, parts [][]record, insert func(*built) error) 
 	for _, b := range builders {
 		running.Go(func() {
 			for i := range next {
-				done[i] <- b.build(parts[i])
+				done[i] <- b.build(parts[i], false)
 			}
 		})
 	}
