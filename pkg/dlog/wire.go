@@ -49,9 +49,6 @@ func placeOf(cfg Config, env lookup) string {
 func openQueue(cfg Config, dir string) spool.Queue {
 	limits := cfg.Queue
 	limits.Dir = dir
-	if dir == "" {
-		return spool.NewMemory(limits)
-	}
 	queue, err := spool.OpenOrMemory(limits)
 	if err != nil {
 		say(cfg, "%v", err)
