@@ -22,9 +22,12 @@ import (
 )
 
 // An application says numbered entries from some goroutines until it is killed: entries of all levels in tasks that begin and end, with a text that
-// can be told from number and goroutine alone. Its arguments are its name, its ledger and how its spool is written.
+// can be told from number and goroutine alone. Its arguments are its name, its ledger, how its spool is written, and how it ends if not by a kill.
 func app(args []string) int {
 	name, path, how := args[0], args[1], args[2]
+	if len(args) > 3 {
+		go endBy(args[3])
+	}
 	l, err := openLedger(path)
 	if err == nil {
 		err = runApp(l, name, how)
@@ -55,6 +58,23 @@ func runApp(l *ledger, name, how string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return d.Close(ctx)
+}
+
+// endBy ends the application after a while, in a way that no deferred function sees.
+func endBy(what string) {
+	pause(200 * time.Millisecond)
+	switch what {
+	case "exit":
+		os.Exit(3)
+	case "panic":
+		panic("as asked")
+	case "fatal": // what recover cannot stop
+		m := map[int]int{}
+		for {
+			go func() { m[0]++ }()
+			m[1]++
+		}
+	}
 }
 
 // talk is one goroutine: every tenth entry is the start of a task, every tenth its end, and eight are said in it.

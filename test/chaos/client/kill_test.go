@@ -47,6 +47,28 @@ func TestKilledFallback(t *testing.T) {
 	killed(t, written, *fallback)
 }
 
+// An application ends by os.Exit, a panic and a fatal error of the runtime, without a server: the next start sends what was said.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.killRouter()
+	p := places(t, mapped)[0]
+	for _, how := range []string{"exit", "panic", "fatal"} {
+		r := w.startApp(p, 20000, false, how)
+		select {
+		case <-r.done:
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: the application goes on", how)
+		}
+		if n := r.ledger.total(); n < 100 {
+			t.Errorf("%s: only %d entries said: %s", how, n, r.stderr)
+		}
+	}
+	w.startRouter()
+	w.bury(p)
+	w.newRoll().check()
+}
+
 // killed kills the application again and again, and compares in the end.
 func killed(t *testing.T, how string, rounds int) {
 	s := &siege{world: newWorld(t), places: places(t, how)}

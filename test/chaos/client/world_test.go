@@ -99,7 +99,7 @@ func (w *world) startSink() {
 }
 
 // startApp starts the next life of the application; hold starts one that says nothing.
-func (w *world) startApp(place place, rate int, hold bool) *run {
+func (w *world) startApp(place place, rate int, hold bool, args ...string) *run {
 	w.t.Helper()
 	name := fmt.Sprint("run", len(w.runs))
 	path := filepath.Join(w.dir, name+".ledger")
@@ -112,7 +112,7 @@ func (w *world) startApp(place place, rate int, hold bool) *run {
 		l.hold.Store(1)
 	}
 	env := []string{"DLOG_URL=" + w.url, "DLOG_SPOOL=" + place.dir}
-	r := &run{process: w.start("app", env, name, path, place.how), name: name, ledger: l}
+	r := &run{process: w.start("app", env, append([]string{name, path, place.how}, args...)...), name: name, ledger: l}
 	w.runs = append(w.runs, r)
 	return r
 }
