@@ -22,7 +22,7 @@ Without a file it listens on 127.0.0.1:4222, stores below ./dlog-data, and sends
   dlog-router run --config router.toml
   dlog-router check router.toml`)
 	run := routerRunCommand(env)
-	root.AddCommand(run, devCommand(env), routerCheckCommand(env), routerExplainCommand(env))
+	root.AddCommand(run, devCommand(env), routerCheckCommand(env), routerExplainCommand(env), topCommand(env))
 	root.RunE = run.RunE
 	root.Flags().AddFlagSet(run.Flags())
 	return root

@@ -20,6 +20,8 @@ type counts struct {
 	inFlight  int64  // of these, those not settled
 	delivered uint64
 	byDefault uint64            // of those delivered, the ones that no rule had sent anywhere
+	matched   map[string]uint64 // by rule
+	failed    map[string]uint64 // by rule that could not be applied
 	dropped   map[string]uint64 // by rule
 	dead      map[stream.Reason]uint64
 
@@ -34,7 +36,9 @@ type counts struct {
 }
 
 func newCounters() *counters {
-	return &counters{c: counts{dropped: map[string]uint64{}, copies: map[string]uint64{}, dead: map[stream.Reason]uint64{}, owed: map[string]uint64{}, paid: map[string]uint64{}}}
+	return &counters{c: counts{
+		matched: map[string]uint64{}, failed: map[string]uint64{}, dropped: map[string]uint64{}, copies: map[string]uint64{}, dead: map[stream.Reason]uint64{}, owed: map[string]uint64{}, paid: map[string]uint64{},
+	}}
 }
 
 // know makes the names of a set show from the start.
@@ -45,7 +49,10 @@ func (c *counters) know(set *rule.Set) {
 		c.c.copies[set.Streams[i].Name] += 0
 	}
 	for i := range set.Rules {
-		c.c.dropped[set.Rules[i].Name] += 0
+		name := set.Rules[i].Name
+		c.c.matched[name] += 0
+		c.c.failed[name] += 0
+		c.c.dropped[name] += 0
 	}
 }
 
@@ -107,6 +114,12 @@ func (c *counters) settle(h *hand) {
 	lost := t.lost(h.failed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, m := range t.matched {
+		c.c.matched[h.gen.set.Rules[m.rule].Name] += uint64(m.n)
+	}
+	for _, f := range t.failed {
+		c.c.failed[h.gen.set.Rules[f.rule].Name] += uint64(f.n)
+	}
 	for _, d := range t.dropped {
 		c.c.dropped[h.gen.set.Rules[d.rule].Name] += uint64(d.n)
 	}
@@ -140,6 +153,7 @@ func (c *counters) read() counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.c
+	r.matched, r.failed = maps.Clone(c.c.matched), maps.Clone(c.c.failed)
 	r.dropped, r.copies, r.dead = maps.Clone(c.c.dropped), maps.Clone(c.c.copies), maps.Clone(c.c.dead)
 	r.owed, r.paid = maps.Clone(c.c.owed), maps.Clone(c.c.paid)
 	return r

@@ -57,6 +57,8 @@ type tally struct {
 	byDefault int // of these, by the default
 	copies    int // deliveries to streams, dead letters not included
 	to        []outCount
+	matched   []ruleCount
+	failed    []ruleCount // entries that the rule could not be applied to
 	dropped   []ruleCount
 	dead      []reasonCount
 	withheld  []withheld

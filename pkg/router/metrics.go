@@ -19,6 +19,8 @@ var (
 	descInFlight   = desc("entries_in_flight", "Entries taken from IN whose message is not settled yet.")
 	descDelivered  = desc("entries_delivered_total", "Entries that at least one stream has stored.")
 	descDefault    = desc("entries_by_default_total", "Delivered entries that only [default] sent anywhere.")
+	descMatched    = desc("rule_matches_total", "Entries that a rule matched.", "rule")
+	descFailed     = desc("rule_failures_total", "Entries that a rule matched and could not be applied to.", "rule")
 	descDropped    = desc("entries_dropped_total", "Entries dropped, by the rule that ended them.", "rule")
 	descDead       = desc("entries_dead_total", "Entries that became dead letters, by reason.", "reason")
 	descCopies     = desc("copies_stored_total", "Entries stored, by stream: one entry counts once for each stream it went to.", "stream")
@@ -61,6 +63,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descInFlight, float64(n.inFlight))
 	counter(descDelivered, n.delivered)
 	counter(descDefault, n.byDefault)
+	for name, v := range n.matched {
+		counter(descMatched, v, name)
+	}
+	for name, v := range n.failed {
+		counter(descFailed, v, name)
+	}
 	for name, v := range n.dropped {
 		counter(descDropped, v, name)
 	}

@@ -27,7 +27,9 @@ type worker struct {
 	d      rule.Decision
 	outs   []out // by slot
 	used   []int // slots with something in outs
+	asked  []int // entries matched, by rule
 	drops  []int // entries dropped, by rule
+	rules  []int // rules with something in asked; those in drops are among them
 	failed []failed
 	hidden withholder
 }
@@ -82,7 +84,8 @@ func newWorker(e *engine) *worker {
 func (w *worker) follow(g *generation) {
 	w.gen = g
 	clear(w.plans)
-	w.outs, w.drops = make([]out, levels*len(g.to)), make([]int, len(g.set.Rules))
+	w.outs = make([]out, levels*len(g.to))
+	w.asked, w.drops = make([]int, len(g.set.Rules)), make([]int, len(g.set.Rules))
 }
 
 // run routes until its channel is closed.
@@ -176,7 +179,7 @@ func (w *worker) moveWhole(h *hand, p *stream.Pack, pl *planned) {
 	for _, i := range d.Streams {
 		w.send(h, i, w.target(pl, p.Subject, i), h.data, p.Encoding, p.Count, sole, 0)
 	}
-	w.flushDrops(h)
+	w.flushRules(h)
 }
 
 // lines asks the rules about each line.
@@ -207,7 +210,7 @@ func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
 		w.outs[slot].parts = 0
 	}
 	w.used = w.used[:0]
-	w.flushDrops(h)
+	w.flushRules(h)
 	w.flushFailed(h)
 	if nbad > 0 {
 		w.dead(h, stream.ReasonJSON, why, bad, nbad)
@@ -217,6 +220,12 @@ func (w *worker) lines(h *hand, p *stream.Pack, pl *planned) {
 // tally counts what was decided for n entries. Rules that send an entry nowhere and do not drop it leave it to the default,
 // which has at least one stream.
 func (w *worker) tally(h *hand, d *rule.Decision, n int) {
+	for _, r := range d.Rules {
+		if w.asked[r] == 0 {
+			w.rules = append(w.rules, r)
+		}
+		w.asked[r] += n
+	}
 	switch {
 	case len(d.Streams) == 0 && d.Dead >= 0:
 		return // counted with its dead letter
@@ -240,14 +249,20 @@ func (w *worker) hide(pl *planned, d *rule.Decision, line []byte) {
 	}
 }
 
-func (w *worker) flushDrops(h *hand) {
+func (w *worker) flushRules(h *hand) {
 	h.tally.withheld = w.hidden.take()
-	for i, n := range w.drops {
-		if n > 0 {
-			h.tally.dropped = append(h.tally.dropped, ruleCount{i, n})
-			w.drops[i] = 0
-		}
+	if len(w.rules) == 0 {
+		return
 	}
+	h.tally.matched = make([]ruleCount, 0, len(w.rules))
+	for _, r := range w.rules {
+		h.tally.matched = append(h.tally.matched, ruleCount{r, w.asked[r]})
+		if w.drops[r] > 0 {
+			h.tally.dropped = append(h.tally.dropped, ruleCount{r, w.drops[r]})
+		}
+		w.asked[r], w.drops[r] = 0, 0
+	}
+	w.rules = w.rules[:0]
 }
 
 // fail notes a line that a rule could not be applied to, as it was said.
@@ -268,6 +283,7 @@ func (w *worker) fail(line []byte) {
 func (w *worker) flushFailed(h *hand) {
 	for i := range w.failed {
 		f := &w.failed[i]
+		h.tally.failed = append(h.tally.failed, ruleCount{f.rule, f.entries})
 		if f.dead > 0 {
 			h.tally.dead = append(h.tally.dead, reasonCount{stream.ReasonRule, f.dead})
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -509,5 +510,22 @@ func TestDirectoryInUse(t *testing.T) {
 	err := router.Run(t.Context(), cfg, router.Options{})
 	if err == nil || !strings.Contains(err.Error(), "in use by another server") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestPromtool: Prometheus's own checker has nothing to say about the metrics.
+func TestPromtool(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("NOT CHECKED: promtool is not installed (Debian: apt-get install --no-install-recommends prometheus)")
+	}
+	r := run(t, load(t, teams))
+	c := dial(t, r.addrs.NATS)
+	c.say("shop.in.payments.error.a", `{"n":1}`+"\nnot json")
+	c.settled("SHOP_IN")
+	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+	cmd.Stdin = strings.NewReader(r.get("/metrics", http.StatusOK))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool: %v\n%s", err, out)
 	}
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -112,11 +113,13 @@ func NewJudge(ctx context.Context, js jetstream.JetStream, ns string, w Window) 
 func (j *Judge) Judge(run tree.Absent) []tree.Verdict {
 	if j.index == nil {
 		j.index = &Index{}
-		j.err = j.read(func(b *Batch) error { j.index.Add(b); return nil })
+		if err := j.read(func(b *Batch) error { j.index.Add(b); return nil }); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			j.err = err
+		}
 	}
 	return j.index.Judge(run)
 }
 
 // Err returns why the ledger could not be read, nil while all is well or nobody asked. The verdicts given then are true, but
-// others may be missing.
+// others may be missing. That there is no ledger is no error: then it explains nothing.
 func (j *Judge) Err() error { return j.err }
