@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,5 +194,38 @@ func (f *fileSet) want(n int) {
 	}
 	if next != n+1 {
 		f.t.Errorf("%d lines, want %d", next-1, n)
+	}
+}
+
+// TestHangup: SIGHUP makes a group open files anew that were moved away.
+func TestHangup(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals here")
+	}
+	b := newBed(t, "payments")
+	s := b.source("payments")
+	g := b.run(b.config("payments"), kinds)
+	defer g.ReopenOnHangup()()
+	s.say(1, 10)
+	path := b.file("payments")
+	eventually(t, "10 lines", func() bool { return count(path) == 10 })
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "reopened", func() bool { return strings.Contains(g.log.String(), "SIGHUP: files are reopened") })
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the new file: %v", err)
+	}
+	s.say(1, 10)
+	eventually(t, "10 more lines", func() bool { return count(path) == 10 })
+	if n := count(path + ".1"); n != 10 {
+		t.Errorf("%d lines in the file that was moved away", n)
 	}
 }

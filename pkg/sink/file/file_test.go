@@ -73,7 +73,9 @@ func TestConformance(t *testing.T) {
 // commit stores one line with the next sequence.
 func commit(t *testing.T, k *file, line string) error {
 	t.Helper()
+	k.mu.Lock() // the file may be followed at any time
 	from := k.state.Committed
+	k.mu.Unlock()
 	to := from
 	to.Seq, to.Time = from.Seq+1, time.Unix(int64(from.Seq)+1, 0)
 	return k.Commit(t.Context(), sink.Batch{From: from, To: to, Entries: []sink.Entry{{Line: []byte(line), Seq: to.Seq}}})
