@@ -2,6 +2,7 @@ package dlog
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/dlog-fabric/dlog/pkg/entry"
@@ -19,38 +20,41 @@ const (
 // beatEvery is how often a process with open tasks shows that it lives; readers take three missing ones for its death.
 const beatEvery = 30 * time.Second
 
-// beats is the goroutine that shows life while tasks are open.
+// beats shows life while tasks are open. A timer does it: a goroutine of its own would be one more in every application.
 type beats struct {
-	quit chan struct{}
-	done chan struct{}
+	p *structure.Process
+
+	mu      sync.Mutex // guards what follows, and is held during a beat
+	timer   *time.Timer
+	stopped bool
 }
 
 func startBeats(p *structure.Process) *beats {
-	b := &beats{quit: make(chan struct{}), done: make(chan struct{})}
-	go b.run(p)
+	b := &beats{p: p}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.timer = time.AfterFunc(beatEvery, b.beat)
 	return b
 }
 
-func (b *beats) run(p *structure.Process) {
-	defer close(b.done)
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-b.quit:
-			return
-		case <-tick.C:
-			if p.Open() > 0 {
-				p.Event(beat, zerolog.DebugLevel, status(p, "beat"))
-			}
-		}
+func (b *beats) beat() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return
 	}
+	if b.p.Open() > 0 {
+		b.p.Event(beat, zerolog.DebugLevel, status(b.p, "beat"))
+	}
+	b.timer.Reset(beatEvery)
 }
 
-// stop ends the goroutine and waits for it.
+// stop returns when no beat will be said any more.
 func (b *beats) stop() {
-	close(b.quit)
-	<-b.done
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopped = true
+	b.timer.Stop()
 }
 
 func (c *Client) status(message string) []byte { return status(c.tasks, message) }
