@@ -60,10 +60,10 @@ func (l *Lane) TakeBack() (back []*Delivery) {
 	}
 	n := min(keep, len(l.retry))
 	back = append(back, l.retry[n:]...)
-	l.retry = l.retry[:n:n]
+	l.retry = slices.Clone(l.retry[:n])
 	n = min(keep-n, len(l.waiting))
 	back = append(back, l.waiting[n:]...)
-	l.waiting = l.waiting[:n:n]
+	l.waiting = slices.Clone(l.waiting[:n])
 	return back
 }
 

@@ -171,6 +171,7 @@ func TestRouter(t *testing.T) {
 	p.audit(js, true)
 	p.judge(js)
 	p.checkDead(js)
+	p.checkStreams(js)
 	for i := range p.streams {
 		p.checkFile(filepath.Join(dir, set.Streams[i].Name+".ndjson"), p.streams[i])
 	}

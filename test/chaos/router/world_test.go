@@ -335,6 +335,38 @@ func (p *producer) checkDead(js jetstream.JetStream) {
 	}
 }
 
+// checkStreams looks at what lies in the streams: an entry that is there more than once must be marked, but for the first.
+func (p *producer) checkStreams(js jetstream.JetStream) {
+	p.t.Helper()
+	repeated := 0
+	for _, s := range p.oracle.set.Streams {
+		seen, unmarked, bare := map[int]int{}, map[int]int{}, 0
+		err := stream.Read(p.t.Context(), js, stream.ReadConfig{Stream: "DLOG_TO_" + s.Name, StopAtEnd: true}, func(pk stream.Pack) error {
+			for line := range stream.Lines(pk.Data) {
+				n := number(line)
+				seen[n]++
+				if !pk.Again {
+					unmarked[n]++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for n, times := range seen {
+			repeated += times - 1
+			if unmarked[n] > 1 {
+				bare++
+			}
+		}
+		if bare > 0 {
+			p.t.Errorf("%s: %d entries are there twice without a mark", s.Name, bare)
+		}
+	}
+	p.t.Logf("in the streams %d entries lie a second time, each marked", repeated)
+}
+
 // number finds the number of an entry in its line.
 func number(line []byte) int {
 	for _, mark := range []string{`"seq":`, "n="} {
