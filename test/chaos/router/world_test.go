@@ -125,8 +125,20 @@ func (p *producer) Done(_ *stream.Delivery, _ bool, err error) {
 	p.acked.Done()
 }
 
-// pack says 1 to 40 entries of one subject and one trace.
-func (p *producer) pack() {
+// burst says packs as fast as can be: they are made before the first is sent.
+func (p *producer) burst(packs int) {
+	all := make([]*stream.Delivery, packs)
+	for i := range all {
+		all[i] = p.pack()
+	}
+	for _, d := range all {
+		p.acked.Add(1)
+		p.lane.Send(d)
+	}
+}
+
+// pack makes 1 to 40 entries of one subject and one trace.
+func (p *producer) pack() *stream.Delivery {
 	service, level := services[p.rnd.IntN(len(services))], levels[p.rnd.IntN(len(levels))]
 	pk := stream.Pack{Subject: "dlog.in." + service + "." + level + ".place-order.charge", ID: fmt.Sprint("p", p.n), Count: 1 + p.rnd.IntN(40)}
 	trace := task.NewTrace()
@@ -138,8 +150,7 @@ func (p *producer) pack() {
 	}
 	m := &nats.Msg{}
 	pk.Msg(m)
-	p.acked.Add(1)
-	p.lane.Send(&stream.Delivery{Msg: m, Owner: p})
+	return &stream.Delivery{Msg: m, Owner: p}
 }
 
 func (p *producer) line(service, level string, trace task.Trace, number int) []byte {
