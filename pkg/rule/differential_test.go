@@ -134,8 +134,13 @@ func (d dice) entry() slowEntry {
 	}
 	e.trace = d.pick("", "0193a5e1c0007a1b8c2d3e4f5a6b7c8d", "0193a5e1c0007a1b8c2d3e4f5a6b7c8e", "0193a5e1c0007a1b8c2d3e4f5a6b7c8f")
 	e.seq = d.IntN(8)
-	values := []any{"a", "b", "a b", "5", 5.0, 5.5, 0.0, -3.0, true, false, nil, "", "*", `a"`, []any{"a"}, map[string]any{"k": "b"}, "long enough", "größer als ſ",
-		`{"a":"b","level":"error","user":{"id":5.5}}`, `{"dlog":1,"c":["x"],"user.id":"a"}`, "a5", 12345678.0}
+	values := []any{
+		"a", "b", "a b", "5", 5.0, 5.5, 0.0, -3.0, true, false, nil, "", "*", `a"`,
+		[]any{"a"},
+		map[string]any{"k": "b"},
+		"long enough", "größer als ſ",
+		`{"a":"b","level":"error","user":{"id":5.5}}`, `{"dlog":1,"c":["x"],"user.id":"a"}`, "a5", 12345678.0,
+	}
 	for _, key := range []string{"a", "b", "c", "message"} {
 		if d.IntN(4) > 0 {
 			e.fields[key] = values[d.IntN(len(values))]

@@ -250,7 +250,6 @@ type facts struct {
 	event   entry.Event
 	outcome task.Outcome
 	trace   task.Trace
-	pos     string
 	eliot   *entry.Entry
 }
 

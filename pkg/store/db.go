@@ -182,16 +182,6 @@ func asInt(v driver.Value) int64 {
 	return n
 }
 
-func asFloat(v driver.Value) float64 {
-	switch v := v.(type) {
-	case float64:
-		return v
-	case int64:
-		return float64(v)
-	}
-	return 0
-}
-
 func asBytes(v driver.Value) []byte {
 	switch v := v.(type) {
 	case []byte:
@@ -229,7 +219,3 @@ func isDamage(err error) bool {
 	return errors.Is(err, errBlock)
 }
 
-// fileError names the file that an error is about.
-func fileError(verb, path string, err error) error {
-	return fmt.Errorf("%s %s: %w", verb, path, err)
-}
