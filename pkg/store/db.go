@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -218,4 +217,3 @@ func isDamage(err error) bool {
 	}
 	return errors.Is(err, errBlock)
 }
-
