@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 )
 
@@ -28,11 +29,14 @@ type tailBlock struct {
 
 func openDay(dir, day string, warn func(error), builders []*builder) (*dayFile, error) {
 	f := &dayFile{day: day, path: dayPath(dir, day), subjects: map[string]*subjectInfo{}, warn: warn}
-	var err error
-	if f.d, err = openDB(f.path, "rwc"); err != nil {
+	err := makeDay(dir, f.path)
+	if err != nil {
+		return nil, fmt.Errorf("make %s: %w", f.path, err)
+	}
+	if f.d, err = openDB(f.path, "rw"); err != nil {
 		return nil, describe(f.path, err)
 	}
-	if err = f.load(dir); err != nil {
+	if err = f.load(); err != nil {
 		return nil, errors.Join(describe(f.path, err), f.d.close())
 	}
 	if err := f.loadTail(builders[0]); err != nil {
@@ -42,18 +46,43 @@ func openDay(dir, day string, warn func(error), builders []*builder) (*dayFile, 
 	return f, nil
 }
 
-func (f *dayFile) load(dir string) error {
-	v, err := version(f.d, f.path)
+// makeDay makes a day's file where there is none. It is made under another name, so that whoever finds it finds it complete: SQLite
+// cannot change a file's journal while somebody reads it.
+func makeDay(dir, path string) error {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		return nil
+	}
+	aside := path + ".new"
+	if err := removeDay(aside); err != nil {
+		return err
+	}
+	d, err := openDB(aside, "rwc")
 	if err != nil {
 		return err
 	}
-	if v == 0 {
-		if err := create(f.d); err != nil {
-			return err
-		}
-		if err := syncDir(dir); err != nil {
-			return err
-		}
+	err = create(d)
+	if e := d.close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = syncFile(aside)
+	}
+	if err == nil {
+		err = os.Rename(aside, path)
+	}
+	if err != nil {
+		return errors.Join(err, removeDay(aside))
+	}
+	return syncDir(dir)
+}
+
+func (f *dayFile) load() error {
+	v, err := version(f.d, f.path)
+	if err == nil && v == 0 {
+		err = errForeign
+	}
+	if err != nil {
+		return err
 	}
 	for _, p := range []string{
 		"PRAGMA busy_timeout = 2000",
@@ -106,7 +135,7 @@ func (f *dayFile) seal() error {
 }
 
 func sealDB(d *db) error {
-	for _, p := range []string{"PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA journal_mode = DELETE"} {
+	for _, p := range []string{"PRAGMA busy_timeout = 200", "PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA journal_mode = DELETE"} {
 		if _, err := d.one(p); err != nil {
 			return err
 		}

@@ -140,7 +140,16 @@ func create(d *db) error {
 }
 
 // version returns a file's format version; 0 is a file that was being made when its maker died, and holds nothing.
-func version(d *db, path string) (int, error) {
+func version(d *db, path string) (v int, err error) {
+	// In one transaction, because its maker may be at work this moment.
+	err = d.transaction("BEGIN", func() error {
+		v, err = readVersion(d, path)
+		return err
+	})
+	return v, err
+}
+
+func readVersion(d *db, path string) (int, error) {
 	app, err := d.number("PRAGMA application_id")
 	if err != nil {
 		return 0, err

@@ -33,9 +33,9 @@ func damagedCopy(t *testing.T, dir, name string, spoil func(b []byte) []byte) st
 // whole.
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()
-	entries := shop(gen.Config{Entries: 20_000, Rate: 0.4, Start: noon})
+	entries := shop(gen.Config{Entries: 8000, Rate: 0.15, Start: noon})
 	w := open(t, dir, store.Config{})
-	writeAll(t, w, entries, func() int { return 900 })
+	writeAll(t, w, entries, func() int { return 700 })
 	closed(t, w)
 	all := wanted(entries)
 	known, subjects := map[got]bool{}, map[string]string{}
@@ -98,17 +98,17 @@ func TestDamage(t *testing.T) {
 	f("cut at three quarters", false, func(b []byte) []byte { return b[:len(b)*3/4] })
 	f("cut in a page", false, func(b []byte) []byte { return b[:len(b)-1234] })
 	f("cut to nothing much", true, func(b []byte) []byte { return b[:100] })
-	for range 150 {
+	for range 100 {
 		// A bit of a list of blocks may hide a block without a word: Verify finds that.
 		f("a flipped bit", true, func(b []byte) []byte {
 			b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
 			return b
 		})
 	}
-	if silent > 5 {
-		t.Errorf("of 150 flipped bits %d lost something without a word", silent)
+	if silent > 4 {
+		t.Errorf("of 100 flipped bits %d lost something without a word", silent)
 	}
-	for range 20 {
+	for range 12 {
 		f("a page of nonsense", true, func(b []byte) []byte {
 			at := rng.IntN(len(b)/4096) * 4096
 			for i := range 4096 {
@@ -122,10 +122,10 @@ func TestDamage(t *testing.T) {
 // TestVerify finds a flipped bit wherever it changes something.
 func TestVerify(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, shop(gen.Config{Entries: 8000}), 700)
+	write(t, dir, shop(gen.Config{Entries: 5000}), 700)
 	rng := rand.New(rand.NewPCG(13, 14))
 	found := 0
-	const flips = 60
+	const flips = 40
 	for range flips {
 		r, err := store.Open(damagedCopy(t, dir, "2026-11-22.db", func(b []byte) []byte {
 			b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)

@@ -24,8 +24,8 @@ import (
 const (
 	envWriter = "DLOG_TEST_STORE_WRITER" // directory: this process is the writer
 	envStored = "DLOG_TEST_STORE_STORED" // the entries below this number may be stored already
-	total     = 60_000
-	maxBatch  = 4096
+	total     = 30_000
+	maxBatch  = 2048
 	epoch     = 1_000_000_000 // what is said of a position: epoch*1e9 + sequence, which only grows
 )
 
@@ -78,7 +78,7 @@ func writeStream(dir string) error {
 	if err != nil {
 		return err
 	}
-	next := max(0, min(int(held.Seq), stored)-rng.IntN(3000))
+	next := max(0, min(int(held.Seq), stored)-rng.IntN(2000))
 	number := held.Epoch + 1
 	for next < total {
 		n := min(1+rng.IntN(1<<rng.IntN(13)), total-next, maxBatch)
@@ -134,7 +134,7 @@ func TestKilled(t *testing.T) {
 				t.Errorf("the writer goes on after %d, acked is %d", n, acked)
 			}
 			first, acked, furthest = false, n, max(furthest, n%epoch)
-			if after--; after == 0 && kills < 25 {
+			if after--; after == 0 && kills < 20 {
 				pause := time.NewTimer(time.Duration(rng.IntN(15)) * time.Millisecond)
 				<-pause.C
 				if err := cmd.Process.Kill(); err != nil {

@@ -28,11 +28,11 @@ func TestRoundTrip(t *testing.T) {
 	}
 	for name, size := range sizes {
 		t.Run(name, func(t *testing.T) {
-			n := 20_000
+			n := 10_000
 			if name == "ones" {
-				n = 1500
+				n = 800
 			}
-			entries := mixed(1, gen.Config{Entries: n, Rate: 0.1 * float64(n) / 20_000, Start: time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC)})
+			entries := mixed(1, gen.Config{Entries: n, Rate: float64(n) / 200_000, Start: time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC)})
 			dir, rng := t.TempDir(), rand.New(rand.NewPCG(2, 3))
 			for rest := entries; len(rest) > 0; {
 				k := min(len(rest), 1+len(entries)/3)
@@ -178,7 +178,7 @@ func wordsOf(line []byte) map[string]bool {
 
 // TestQueries: random queries on a store and on a list of the same entries give the same.
 func TestQueries(t *testing.T) {
-	entries := mixed(5, gen.Config{Entries: 12_000, Rate: 0.5, Start: time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC), Long: 1})
+	entries := mixed(5, gen.Config{Entries: 8000, Rate: 0.3, Start: time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC), Long: 1})
 	dir, rng := t.TempDir(), rand.New(rand.NewPCG(2, 3))
 	w := open(t, dir, store.Config{})
 	writeAll(t, w, entries, func() int { return 1 + rng.IntN(3000) })
@@ -191,7 +191,7 @@ func TestQueries(t *testing.T) {
 	}
 	pick := func() string { return entries[rng.IntN(len(entries))].Subject }
 	found := 0
-	for i := range 300 {
+	for i := range 200 {
 		var q store.Query
 		if rng.IntN(2) == 0 {
 			q.Since = entries[rng.IntN(len(entries))].Time
@@ -269,7 +269,7 @@ func traceOf(line []byte) (task.Trace, bool) {
 
 // TestTraces: the entries of a trace, and the summaries of tasks, are those that all entries tell.
 func TestTraces(t *testing.T) {
-	entries := mixed(9, gen.Config{Entries: 20_000, Rate: 1, Start: time.Date(2026, 11, 21, 22, 0, 0, 0, time.UTC), Failures: 0.3, Long: 1, Huge: 3000})
+	entries := mixed(9, gen.Config{Entries: 10_000, Rate: 0.5, Start: time.Date(2026, 11, 21, 22, 0, 0, 0, time.UTC), Failures: 0.3, Long: 1, Huge: 3000})
 	dir, rng := t.TempDir(), rand.New(rand.NewPCG(2, 3))
 	w := open(t, dir, store.Config{})
 	writeAll(t, w, entries, func() int { return 1 + rng.IntN(3000) })

@@ -173,7 +173,7 @@ func TestRetention(t *testing.T) {
 // TestReadWhileWriting: readers in other handles see whole commits only, in order, while blocks are merged under them.
 func TestReadWhileWriting(t *testing.T) {
 	dir := t.TempDir()
-	entries := shop(gen.Config{Entries: 6000, Rate: 0.2})
+	entries := shop(gen.Config{Entries: 4000, Rate: 0.1})
 	w := open(t, dir, store.Config{})
 	done := make(chan struct{})
 	var readers sync.WaitGroup
@@ -209,11 +209,11 @@ func TestReadWhileWriting(t *testing.T) {
 			}
 		})
 	}
+	defer readers.Wait()
+	defer close(done)
 	rng := rand.New(rand.NewPCG(3, 4))
 	writeAll(t, w, entries, func() int { return 1 + rng.IntN(80) })
 	closed(t, w)
-	close(done)
-	readers.Wait()
 }
 
 // TestVersions: a newer file is refused by name, others are read; what is none of ours is said.
