@@ -282,11 +282,16 @@ func (c *chain) install(b *block, index uint32, base uint64) error {
 }
 
 // prepareNext sees to a block for the next segment. It is called when half of the last one is used: by then the one before may
-// be acked, and its block is the one.
+// be acked, and its block is the one. While the sender lags behind, or there is no server, two are kept ready: no block comes back then, and a busy
+// disk may need longer to make one than it takes to fill half a segment.
 func (c *chain) prepareNext() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.spares) == 0 && c.preparing == nil && !c.closed && len(c.segs) < c.most && time.Now().After(c.retry) {
+	want := 1
+	if len(c.segs) > 2 {
+		want = maxSpares
+	}
+	if len(c.spares) < want && c.preparing == nil && !c.closed && len(c.segs)+len(c.spares) < c.most && time.Now().After(c.retry) {
 		c.preparing = make(chan struct{})
 		c.work.Go(c.prepare)
 	}
