@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -47,8 +48,10 @@ func runApp(l *ledger, name, how string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	done := make(chan error)
+	w := &watch{}
+	go w.run(ctx)
 	for g := range goroutines {
-		go func() { done <- talk(ctx, d, l, name, g) }()
+		go func() { done <- talk(ctx, d, l, w, name, g) }()
 	}
 	for range goroutines {
 		if err := <-done; err != nil {
@@ -78,7 +81,7 @@ func endBy(what string) {
 }
 
 // talk is one goroutine: every tenth entry is the start of a task, every tenth its end, and eight are said in it.
-func talk(ctx context.Context, d *dlog.Client, l *ledger, name string, g int) error {
+func talk(ctx context.Context, d *dlog.Client, l *ledger, w *watch, name string, g int) error {
 	clock, err := newRunClock()
 	if err != nil {
 		return err
@@ -94,11 +97,14 @@ func talk(ctx context.Context, d *dlog.Client, l *ledger, name string, g int) er
 		took := time.Since(start)
 		l.said[g].Store(uint64(n + 1)) // from here on the entry is promised
 		net := took - (clock.waited() - before)
+		if net > tooLong {
+			did := usage.since()
+			stood := w.stoodStill(start, start.Add(took))
+			fmt.Fprintf(os.Stderr, "entry %d took %v, %v without the time others had the core, of which the process stood still for %v: %s\n", n, took, net, stood, did)
+			net = min(net, took-stood)
+		}
 		l.wall.add(took)
 		l.net.add(net)
-		if net > tooLong {
-			fmt.Fprintf(os.Stderr, "entry %d took %v, %v without the time others had the core: %s\n", n, took, net, usage.since())
-		}
 		start = time.Now()
 		bare.Info().Str("id", s.key).Msg(text(s.key, n))
 		l.bare.add(time.Since(start))
@@ -235,4 +241,41 @@ func threadUsage() (u usage) {
 func (u usage) since() string {
 	now := threadUsage()
 	return fmt.Sprintf("%d waits, %d preemptions, %d and %d page faults", now.Nvcsw-u.Nvcsw, now.Nivcsw-u.Nivcsw, now.Minflt-u.Minflt, now.Majflt-u.Majflt)
+}
+
+// watch is a goroutine that does nothing but look at the clock each millisecond. When it comes late, the process stood still: the host of a virtual machine
+// had other work, or the garbage collector waited for a thread that the kernel had taken off its core. Nothing of dlog holds it up.
+type watch struct {
+	mu   sync.Mutex
+	late [][2]time.Time
+}
+
+func (w *watch) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		due := time.Now().Add(time.Millisecond)
+		pause(time.Millisecond)
+		if now := time.Now(); now.Sub(due) > time.Millisecond {
+			w.mu.Lock()
+			w.late = append(w.late, [2]time.Time{due, now})
+			w.mu.Unlock()
+		}
+	}
+}
+
+// stoodStill returns for how long of the time between two points the watch was late.
+func (w *watch) stoodStill(from, to time.Time) (d time.Duration) {
+	pause(10 * time.Millisecond) // the watch may still be late
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.late {
+		begin, end := l[0], l[1]
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		d += max(end.Sub(begin), 0)
+	}
+	return d
 }

@@ -21,6 +21,7 @@ var (
 	rounds   = flag.Int("rounds", 10, "rounds that count, half of them with the server down for longer than the duplicate window")
 	fallback = flag.Int("fallback", 4, "the same with written instead of mapped files")
 	together = flag.Bool("together", true, "one outage for all rounds that need one, instead of one for each")
+	onDisk   = flag.Bool("disk", false, "calls are timed with a spool on the disk, which may be busy, instead of one in memory")
 	look     = flag.Bool("look", false, "where something is wrong, stand still for an hour")
 	stopFor  = flag.Duration("stop", 3*time.Second, "for how long the server is stopped (SIGSTOP)")
 )

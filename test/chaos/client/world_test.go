@@ -4,6 +4,7 @@ package client
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -29,6 +30,12 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Router())
 	case "sink":
 		os.Exit(cli.Sink())
+	}
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "4") // most of what they do is wait
 	}
 	os.Exit(m.Run())
 }
