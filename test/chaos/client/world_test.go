@@ -97,7 +97,7 @@ func (w *world) killRouter() {
 func (w *world) startSink() {
 	w.t.Helper()
 	conf, ready := filepath.Join(w.dir, "sink.toml"), filepath.Join(w.dir, "sink.ready")
-	text := fmt.Sprintf("[nats]\nurls = [\"nats://%s\"]\n[[sink]]\nname = \"file\"\ntype = \"file\"\nstream = \"all\"\npath = %q\n", w.addr, w.file)
+	text := fmt.Sprintf("[nats]\nurls = [\"nats://%s\"]\n[[sink]]\nname = \"file\"\ntype = \"file\"\nstream = \"all\"\npath = %q\nrotate_size = \"0B\"\n", w.addr, w.file)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
