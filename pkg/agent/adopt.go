@@ -16,16 +16,16 @@ func (o *Outlet) adopt() {
 	if o.cfg.Spool == "" {
 		return
 	}
-	dead, err := spool.Adopt(o.cfg.Spool)
+	dead, err := spool.AdoptSome(o.cfg.Spool, spool.MaxAdopted, func(birth []byte) bool {
+		born, err := entry.Parse(birth)
+		// Another service's is left to its own: this one may not have the right to publish for it.
+		return err == nil && born.HasMeta && born.Meta.Svc == o.cfg.Service
+	})
 	if err != nil {
 		o.say("some spools of dead processes cannot be read and are left alone: " + strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	for _, q := range dead {
-		born, err := entry.Parse(q.Birth())
-		if err != nil || !born.HasMeta || born.Meta.Svc != o.cfg.Service {
-			_ = q.Close() // another's: this one may not have the right to publish for it
-			continue
-		}
+		born, _ := entry.Parse(q.Birth()) // it could be read just now
 		o.out.Adopt(q, func(err error) {
 			if err == nil {
 				o.bury(born.Meta, q)

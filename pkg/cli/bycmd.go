@@ -65,7 +65,7 @@ func (f *treeFlags) rereadable(env Env) (Env, error) {
 }
 
 // each opens the source for one reading.
-func (f *treeFlags) each(env Env, read func(source) error) error {
+func (f *treeFlags) each(env Env, read func(source) error) (err error) {
 	if r, ok := env.Stdin.(*bytes.Reader); ok {
 		if _, err := r.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -75,7 +75,7 @@ func (f *treeFlags) each(env Env, read func(source) error) error {
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer closeSource(src, &err)
 	return read(src)
 }
 

@@ -38,14 +38,14 @@ func findCommand(env Env) *cobra.Command {
 	return cmd
 }
 
-func (f *findFlags) run(ctx context.Context, env Env) error {
+func (f *findFlags) run(ctx context.Context, env Env) (err error) {
 	now := time.Now()
 	f.source.live = true
 	src, err := f.source.openChecked(env, now, f.cond.check(), f.out.check(), checkLimit(f.limit))
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer closeSource(src, &err)
 	out := bufio.NewWriter(env.Stdout)
 	p := newLinePrinter(out, f.out.json(), viewOptions(env, now))
 	found := 0

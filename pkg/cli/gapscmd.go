@@ -52,7 +52,7 @@ counts as absent until it arrives. From a stream it looks back ` + tasksSince + 
 	return cmd
 }
 
-func (f *gapsFlags) run(ctx context.Context, env Env, id string) error {
+func (f *gapsFlags) run(ctx context.Context, env Env, id string) (err error) {
 	now := time.Now()
 	if id == "" && f.source.since == "" && f.source.asksRouter() {
 		f.source.since = tasksSince
@@ -74,7 +74,7 @@ func (f *gapsFlags) run(ctx context.Context, env Env, id string) error {
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer closeSource(src, &err)
 	roots, err := find(ctx, src, now)
 	if err != nil {
 		return err

@@ -52,8 +52,12 @@ type window struct {
 // item's line is valid until fn returns. fn ends the reading by returning stream.ErrStop.
 type source interface {
 	read(ctx context.Context, w window, fn func(item) error) error
-	close()
+	// close ends the source. The error says that what was given was not all there is.
+	close() error
 }
+
+// closeSource closes the source at the end of a command and adds what that says to the command's error.
+func closeSource(src source, err *error) { *err = errors.Join(*err, src.close()) }
 
 // sourceFlags choose and bound the source of a reader.
 type sourceFlags struct {
@@ -158,7 +162,10 @@ type natsSource struct {
 	env      Env
 }
 
-func (n *natsSource) close() { n.nc.Close() }
+func (n *natsSource) close() error {
+	n.nc.Close()
+	return nil
+}
 
 func (n *natsSource) streamName() string {
 	switch n.name {
@@ -229,7 +236,7 @@ type fileSource struct {
 	progress *progress
 }
 
-func (f *fileSource) close() {}
+func (f *fileSource) close() error { return nil }
 
 func (f *fileSource) read(ctx context.Context, w window, fn func(item) error) error {
 	f.progress = newProgress(f.env, f.paths, f.live)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/dlog-fabric/dlog/pkg/store"
 	"github.com/dlog-fabric/dlog/pkg/stream"
@@ -23,10 +25,16 @@ func openStore(dir string, env Env) (source, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
+	files, err := r.Files(context.Background())
+	_, begun := os.Stat(filepath.Join(dir, "lock")) // a writer was here, though it has written nothing yet
+	if err == nil && len(files) == 0 && len(r.Problems()) == 0 && begun != nil {
+		_ = r.Close()
+		return nil, usagef("open store: there is none in %s; a sink of type store makes one (dlog-sink run)", dir)
+	}
 	return &storeSource{dir, r, env}, nil
 }
 
-func (s *storeSource) close() { _ = s.r.Close() } // nothing was written
+func (s *storeSource) close() error { return errors.Join(s.problems(), s.r.Close()) }
 
 func (s *storeSource) read(ctx context.Context, w window, fn func(item) error) error {
 	if w.follow {
@@ -39,11 +47,19 @@ func (s *storeSource) read(ctx context.Context, w window, fn func(item) error) e
 		}
 		return err
 	}
-	err := s.readIndexed(ctx, w, give)
-	for _, p := range s.r.Problems() {
+	return s.readIndexed(ctx, w, give)
+}
+
+// problems says what could not be read, each once; the answer that was given is then not the whole one.
+func (s *storeSource) problems() error {
+	all := s.r.Problems()
+	for _, p := range all {
 		fmt.Fprintf(s.env.Stderr, "dlog-sink: %s: %s\n", s.dir, p)
 	}
-	return err
+	if len(all) == 0 {
+		return nil
+	}
+	return fmt.Errorf("read store %s: the answer lacks what lies in the damaged parts", s.dir)
 }
 
 // readIndexed takes the shortest way to what the window wants.

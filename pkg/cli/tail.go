@@ -46,13 +46,13 @@ without a gap and without a repetition. A connection that was lost goes on where
 	return cmd
 }
 
-func (f *tailFlags) run(ctx context.Context, env Env) error {
+func (f *tailFlags) run(ctx context.Context, env Env) (err error) {
 	now := time.Now()
 	src, err := f.source.openChecked(env, now, f.cond.check(), f.out.check())
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer closeSource(src, &err)
 	if n, ok := src.(*natsSource); ok {
 		n.announce()
 	}

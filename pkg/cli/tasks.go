@@ -55,7 +55,7 @@ From a stream it looks back ` + tasksSince + ` unless --since says otherwise; fr
 	return cmd
 }
 
-func (f *tasksFlags) run(ctx context.Context, env Env) error {
+func (f *tasksFlags) run(ctx context.Context, env Env) (err error) {
 	now := time.Now()
 	if f.source.since == "" && f.source.asksRouter() {
 		f.source.since = tasksSince
@@ -65,7 +65,7 @@ func (f *tasksFlags) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer closeSource(src, &err)
 	roots, err := f.collect(ctx, src, now, outcomes)
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func tracePrefix(id string) (string, error) {
 	return prefix, nil
 }
 
-func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
+func (f *treeFlags) run(ctx context.Context, env Env, id string) (err error) {
 	now := time.Now()
 	prefix, err := tracePrefix(id)
 	if err := firstError(err, f.source.check(now), f.out.check()); err != nil {
@@ -103,7 +103,7 @@ func (f *treeFlags) run(ctx context.Context, env Env, id string) error {
 	if err != nil {
 		return err
 	}
-	defer src.close()
+	defer closeSource(src, &err)
 	roots, err := f.source.findTrace(ctx, src, prefix, now)
 	if err != nil {
 		return err

@@ -13,16 +13,15 @@ import (
 // adopt has the sender send what processes of this service left below the directory when they died. Those of other services are left to their own:
 // this one may not have the right to publish for them.
 func (w *wire) adopt(cfg Config, dir string) {
-	left, err := spool.Adopt(dir)
+	left, err := spool.AdoptSome(dir, spool.MaxAdopted, func(birth []byte) bool {
+		born, err := entry.Parse(birth)
+		return err == nil && born.HasMeta && born.Meta.Svc == cfg.Service
+	})
 	if err != nil {
 		say(cfg, "some spools of dead processes cannot be read and are left alone: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	for _, q := range left {
-		born, err := entry.Parse(q.Birth())
-		if err != nil || !born.HasMeta || born.Meta.Svc != cfg.Service {
-			_ = q.Close()
-			continue
-		}
+		born, _ := entry.Parse(q.Birth()) // it could be read just now
 		w.out.Adopt(q, func(err error) {
 			if err == nil {
 				w.bury(cfg, born.Meta, q)

@@ -62,6 +62,9 @@ type verdict struct {
 	levels int64
 }
 
+// allLevels: the level in the JSON decides nothing. A block without entries of tasks has no flag of a level.
+const allLevels = -1
+
 // alternative is one value that a condition asks for: the words it consists of.
 type alternative struct {
 	words  []uint64
@@ -132,10 +135,10 @@ func (p *plan) verdict(s *subjectInfo) verdict {
 		return verdict{Verdict: cond.No}
 	}
 	if p.query.Where == nil {
-		return verdict{cond.Yes, -1}
+		return verdict{cond.Yes, allLevels}
 	}
 	v, _ := p.cond.Resolve(s.subj)
-	out := verdict{v, -1}
+	out := verdict{v, allLevels}
 	if !s.isTask || v != cond.Maybe {
 		return out
 	}
@@ -211,14 +214,14 @@ func (s *querySelector) verdict(r *run) verdict {
 	}
 	v, ok := s.p.verdicts[r.subject]
 	if !ok {
-		return verdict{cond.Maybe, -1}
+		return verdict{cond.Maybe, allLevels}
 	}
 	return v
 }
 
 func (s *querySelector) heads(u *unpacked, flags int64) bool {
 	for i := range u.runs {
-		if v := s.verdict(&u.runs[i]); v.Verdict == cond.Yes || v.Verdict == cond.Maybe && v.levels&flags != 0 {
+		if v := s.verdict(&u.runs[i]); v.Verdict == cond.Yes || v.Verdict == cond.Maybe && (v.levels == allLevels || v.levels&flags != 0) {
 			return true
 		}
 	}

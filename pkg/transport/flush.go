@@ -52,14 +52,18 @@ func (s *sender) refuseRequests() {
 	}
 }
 
-// settle answers flushes, and ends adopted sources with nothing left.
+// settle ends adopted sources, and answers flushes.
 func (s *sender) settle() {
+	if len(s.sources) > 1 {
+		s.settleAdopted() // before flushes: it may leave an entry in the queue
+	}
 	if len(s.flushes) > 0 {
 		s.settleFlushes()
 	}
-	if len(s.sources) == 1 {
-		return
-	}
+}
+
+// settleAdopted ends adopted sources with nothing left.
+func (s *sender) settleAdopted() {
 	stay := s.sources[:1]
 	for _, src := range s.sources[1:] {
 		if src.empty() {

@@ -108,6 +108,9 @@ func (t *Transport) flush(ctx context.Context, verb string) error {
 func (t *Transport) Close(ctx context.Context) error {
 	t.closing.Do(func() {
 		t.closeErr = t.flush(ctx, "close")
+		for t.closeErr == nil && t.queue.Stats().Waiting > 0 { // the death of a process whose queue was emptied meanwhile
+			t.closeErr = t.flush(ctx, "close")
+		}
 		t.cancel()
 		<-t.done
 		t.queue.Notify(nil)

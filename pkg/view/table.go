@@ -46,7 +46,7 @@ func Tasks(w io.Writer, tasks []*tree.Task, o Options) error {
 
 func (o Options) taskRow(t *tree.Task, trace string) []cell {
 	duration := Duration(t.Elapsed)
-	if t.Elapsed < 0 && !t.Outcome.Ended() {
+	if t.Elapsed < 0 && t.Outcome == task.Running { // how long an abandoned one went on nobody knows
 		duration = between(t.Started, o.Now)
 	}
 	missing := cell{}
