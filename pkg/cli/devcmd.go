@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/dlog-fabric/dlog/pkg/natsd"
 	"github.com/dlog-fabric/dlog/pkg/router"
+	"github.com/dlog-fabric/dlog/pkg/sink"
 )
 
 type devFlags struct {
@@ -23,9 +25,10 @@ func devCommand(env Env) *cobra.Command {
 	var f devFlags
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Router and live view in one terminal: the first five minutes",
-		Long: `dev runs a router without rules on this machine, prints the lines to paste into a Go program, and then every entry as it
-arrives. Where 127.0.0.1:4222 is taken it picks a free port and says so. Its data lies in a directory of its own and stays there.`,
+		Short: "Router, store and live view in one terminal: the first five minutes",
+		Long: `dev runs a router without rules and a sink into the embedded store, prints the lines to paste into a Go program, and then
+every entry as it arrives. Where 127.0.0.1:4222 is taken it picks a free port and says so. Its data lies in a directory of its own
+and stays there.`,
 		Example: `  dlog-router dev
   dlog-router dev --listen 127.0.0.1:0 --data /tmp/dlog-dev`,
 		Args: noArgs,
@@ -33,7 +36,7 @@ arrives. Where 127.0.0.1:4222 is taken it picks a free port and says so. Its dat
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.listen, "listen", "", "`ADDR` to listen on (default 127.0.0.1:4222, or a free port where that is taken)")
-	fl.StringVar(&f.data, "data", "", "`DIR` of the streams (default dlog/dev in the user's cache directory)")
+	fl.StringVar(&f.data, "data", "", "`DIR` of streams and store (default dlog/dev in the user's cache directory)")
 	fl.StringVar(&f.ready, "ready-file", "", "write the bound addresses to this `FILE` as JSON once everything runs")
 	fl.BoolVar(&f.quiet, "quiet", false, "do not print the entries")
 	return cmd
@@ -51,11 +54,15 @@ func (f *devFlags) run(ctx context.Context, env Env) error {
 	err = router.Run(ctx, cfg, router.Options{
 		Log: ownLog(env),
 		Ready: func(a router.Addrs) {
-			fmt.Fprintf(env.Stdout, devText, a.NATS, cfg.Server.Data, devURL(a.NATS))
+			fmt.Fprintf(env.Stdout, devText, a.NATS, f.data, devURL(a.NATS), f.storeDir())
 			if readyErr = writeReady(f.ready, addrs("nats", a.NATS, "http", a.HTTP)); readyErr != nil {
 				cancel()
 			}
-			go func() { shown <- f.show(ctx, env, a.NATS); cancel() }()
+			go func() {
+				err := f.serve(ctx, env, a.NATS)
+				cancel()
+				shown <- err
+			}()
 		},
 	})
 	cancel()
@@ -64,6 +71,26 @@ func (f *devFlags) run(ctx context.Context, env Env) error {
 	}
 	return errors.Join(readyErr, <-shown)
 }
+
+// serve stores and shows the entries until ctx ends, or one of the two fails.
+func (f *devFlags) serve(ctx context.Context, env Env, url string) error {
+	group, err := sink.Decode("the store of dev", fmt.Appendf(nil, "[[sink]]\nname = \"dev\"\ntype = \"store\"\nstream = \"all\"\npath = %q\n", f.storeDir()), sinkKinds())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stored := make(chan error, 1)
+	go func() {
+		err := sink.Run(ctx, group, sink.Options{URL: url, Log: ownLog(env).Level(zerolog.WarnLevel)})
+		cancel()
+		stored <- err
+	}()
+	err = f.show(ctx, env, url)
+	cancel()
+	return errors.Join(err, <-stored)
+}
+
+func (f *devFlags) storeDir() string { return filepath.Join(f.data, "store") }
 
 // show prints the entries until ctx ends.
 func (f *devFlags) show(ctx context.Context, env Env, url string) error {
@@ -84,18 +111,18 @@ func (f *devFlags) configure() (router.Config, error) {
 	if f.listen == "" {
 		cfg.Server.Listen = freeOr(natsd.DefaultListen)
 	}
-	cfg.Server.Data = f.data
 	if f.data == "" {
 		dir, err := os.UserCacheDir()
 		if err != nil {
 			return cfg, usagef("find a directory for the data: %w; name one with --data", err)
 		}
-		cfg.Server.Data = filepath.Join(dir, "dlog", "dev")
+		f.data = filepath.Join(dir, "dlog", "dev")
 	}
+	cfg.Server.Data = filepath.Join(f.data, "streams")
 	if err := cfg.Validate(); err != nil {
 		return cfg, usage(err)
 	}
-	return cfg, os.MkdirAll(filepath.Dir(cfg.Server.Data), 0o700)
+	return cfg, os.MkdirAll(f.data, 0o700)
 }
 
 // freeOr returns the address if nobody listens there, else one whose port the system picks.
@@ -117,7 +144,7 @@ func devURL(url string) string {
 }
 
 // devText is what dev prints before the entries: address, data, and the lines to paste.
-const devText = `dlog listens on %s; its streams lie below %s
+const devText = `dlog listens on %s; its streams and its store lie below %s
 
 In a Go program:
 
@@ -132,6 +159,7 @@ In another terminal:
 
 %s    dlog-sink tasks             what was being achieved, and whether it succeeded
     dlog-sink tree ID           the whole story of one task
+    dlog-sink tasks --store %s
 
 Entries, as they arrive (Ctrl-C ends):
 
