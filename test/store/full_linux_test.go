@@ -22,7 +22,7 @@ func TestFullDisk(t *testing.T) {
 
 func fullDisk(t *testing.T, minFree int64) {
 	disk := t.TempDir()
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=24m"); err != nil {
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=16m"); err != nil {
 		t.Skipf("SKIPPED, A FULL DISK WAS NOT TRIED: mounting a small file system needs root: %v", err)
 	}
 	t.Cleanup(func() {
@@ -31,7 +31,7 @@ func fullDisk(t *testing.T, minFree int64) {
 		}
 	})
 	ballast := filepath.Join(disk, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 12<<20), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(disk, "store")
@@ -44,7 +44,7 @@ func fullDisk(t *testing.T, minFree int64) {
 	}
 	var batch store.Batch
 	var lines []string
-	for seq := uint64(1); len(stored) < 150_000; {
+	for seq := uint64(1); len(stored) < 80_000; {
 		if batch.Entries == nil {
 			lines = nil
 			for range 2000 {
