@@ -186,4 +186,3 @@ func addWords(set *hashSet, slots entry.Slots, line []byte) (exponent bool) {
 	}
 	return exponent
 }
-

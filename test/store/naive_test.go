@@ -115,4 +115,3 @@ func wordsOf(line []byte) map[string]bool {
 	}
 	return out
 }
-
