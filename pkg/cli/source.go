@@ -343,8 +343,8 @@ func (f *fileItems) remember(key subjectKey, s subject.Subject) {
 // parseEntry reads a line of dlog, zerolog or Eliot.
 func parseEntry(line []byte) (entry.Entry, error) {
 	e, err := entry.Parse(line)
-	if err == nil && !e.HasMeta {
-		tree.ReadEliot(&e)
+	if err == nil && !e.HasMeta && !tree.ReadEliot(&e) {
+		readForeign(&e)
 	}
 	return e, err
 }
