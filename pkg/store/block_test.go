@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -157,6 +158,18 @@ func FuzzUnpack(f *testing.F) {
 		}
 		if n != u.entries {
 			t.Errorf("%d lines of %d", n, u.entries)
+		}
+		var want, have []hit
+		for line, r := range u.each() {
+			if bytes.Contains(line, []byte("00")) {
+				want = append(want, hit{line, r})
+			}
+		}
+		for line, r := range u.with(newFinder([]byte("00"))) {
+			have = append(have, hit{line, r})
+		}
+		if !slices.EqualFunc(have, want, func(a, b hit) bool { return a.run == b.run && bytes.Equal(a.line, b.line) }) {
+			t.Errorf("%d lines with a text, want %d", len(have), len(want))
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql/driver"
 	"math"
@@ -228,6 +227,8 @@ func (s *querySelector) heads(u *unpacked, flags int64) bool {
 	return false
 }
 
+func (s *querySelector) needle(int64) *finder { return nil }
+
 func (s *querySelector) line(line []byte, r *run, _ int64) bool {
 	v := s.verdict(r)
 	if v.Verdict == cond.No {
@@ -261,7 +262,7 @@ func (s *querySelector) hasWords(line []byte) bool {
 // traceSelector wants the entries of some traces.
 type traceSelector struct {
 	wanted map[task.Trace]bool
-	hex    []byte // of the only one
+	hex    *finder // of the only one
 	slots  entry.Slots
 	buf    [64]byte
 }
@@ -272,17 +273,21 @@ func newTraceSelector(traces []task.Trace) *traceSelector {
 		s.wanted[t] = true
 	}
 	if len(s.wanted) == 1 {
-		s.hex = traces[0].AppendTo(nil)
+		s.hex = newFinder(traces[0].AppendTo(nil))
 	}
 	return s
 }
 
 func (s *traceSelector) heads(*unpacked, int64) bool { return true }
 
-func (s *traceSelector) line(line []byte, _ *run, flags int64) bool {
-	if s.hex != nil && flags&flagOddTrace == 0 && !bytes.Contains(line, s.hex) {
-		return false
+func (s *traceSelector) needle(flags int64) *finder {
+	if flags&flagOddTrace != 0 {
+		return nil
 	}
+	return s.hex
+}
+
+func (s *traceSelector) line(line []byte, _ *run, _ int64) bool {
 	t, ok := traceOfLine(line, s.slots, s.buf[:0])
 	return ok && s.wanted[t]
 }

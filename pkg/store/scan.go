@@ -22,7 +22,9 @@ type ref struct {
 type selector interface {
 	// heads reports whether the lines of a block are wanted.
 	heads(u *unpacked, flags int64) bool
-	// line reports whether an entry is.
+	// needle is a text that stands in every line that is wanted; nil where there is none.
+	needle(flags int64) *finder
+	// line reports whether an entry is wanted.
 	line(line []byte, r *run, flags int64) bool
 }
 
@@ -51,7 +53,11 @@ func (j *job) work(r *Reader, heads, lines []byte) {
 	if j.err = j.u.unpackLines(r.z, lines); j.err != nil {
 		return
 	}
-	for line, run := range j.u.each() {
+	candidates := j.u.each()
+	if needle := j.sel.needle(j.flags); needle != nil {
+		candidates = j.u.with(needle)
+	}
+	for line, run := range candidates {
 		if j.sel.line(line, run, j.flags) {
 			j.hits = append(j.hits, hit{line, run})
 		}

@@ -250,6 +250,8 @@ type processSelector struct {
 
 func (s *processSelector) heads(*unpacked, int64) bool { return true }
 
+func (s *processSelector) needle(int64) *finder { return nil }
+
 func (s *processSelector) line(line []byte, _ *run, _ int64) bool {
 	p, n := identityOf(line, s.slots)
 	return p == s.proc && s.first <= n && n <= s.last
