@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -100,7 +101,9 @@ func talk(ctx context.Context, d *dlog.Client, l *ledger, w *watch, name string,
 		if net > tooLong {
 			did := usage.since()
 			stood := w.stoodStill(start, start.Add(took))
-			fmt.Fprintf(os.Stderr, "entry %d took %v, %v without the time others had the core, of which the process stood still for %v: %s\n", n, took, net, stood, did)
+			if slowTold.Add(1) <= mostSlowTold {
+				fmt.Fprintf(os.Stderr, "entry %d took %v, %v without the time others had the core, of which the process stood still for %v: %s\n", n, took, net, stood, did)
+			}
 			net = min(net, took-stood)
 		}
 		l.wall.add(took)
@@ -236,6 +239,12 @@ func threadUsage() (u usage) {
 	_ = syscall.Getrusage(thread, (*syscall.Rusage)(&u))
 	return u
 }
+
+// slowTold counts the slow calls that were told on stderr, of which the parent keeps the end only: on a busy machine they would
+// drive out what else it says.
+var slowTold atomic.Int32
+
+const mostSlowTold = 5
 
 // since tells what a slow call did: whether it waited by itself (for a lock, or the disk), and for which pages.
 func (u usage) since() string {
