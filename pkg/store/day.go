@@ -193,9 +193,8 @@ func (f *dayFile) store(builders []*builder, records []record, commits int64, po
 		if err := sum.write(f.d); err != nil {
 			return err
 		}
-		return f.d.exec(`INSERT INTO state(one, commits, position, entries, last_block) VALUES(1, ?, ?, ?, ?)
-			ON CONFLICT(one) DO UPDATE SET commits = excluded.commits, position = excluded.position, entries = excluded.entries, last_block = excluded.last_block`,
-			next.commits, string(next.position), next.entries, next.lastBlock)
+		return f.d.exec("INSERT OR REPLACE INTO state(one, commits, position, entries, last_block, crc) VALUES(1, ?, ?, ?, ?, ?)",
+			next.commits, string(next.position), next.entries, next.lastBlock, next.checksum())
 	})
 	if err != nil {
 		return err

@@ -70,11 +70,19 @@ type fileState struct {
 
 // readState returns the zero value for a file without a commit.
 func readState(d *db) (fileState, error) {
-	row, err := d.one("SELECT commits, position, entries, last_block FROM state")
+	row, err := d.one("SELECT commits, position, entries, last_block, crc FROM state")
 	if err != nil || row == nil {
 		return fileState{}, err
 	}
-	return fileState{commits: asInt(row[0]), position: asBytes(row[1]), entries: asInt(row[2]), lastBlock: asInt(row[3])}, nil
+	st := fileState{commits: asInt(row[0]), position: asBytes(row[1]), entries: asInt(row[2]), lastBlock: asInt(row[3])}
+	if asInt(row[4]) != st.checksum() {
+		return fileState{}, damaged("the position in the stream is not what was written")
+	}
+	return st, nil
+}
+
+func (s fileState) checksum() int64 {
+	return checksum(fmt.Sprintf("%d %s %d %d", s.commits, s.position, s.entries, s.lastBlock))
 }
 
 // openRead opens a file for reading. A file that is shorter than its header says is read as far as it goes: SQLite refuses that unless

@@ -20,7 +20,8 @@ CREATE TABLE state(
 	commits INTEGER NOT NULL,          -- counts the commits of the whole store: the file with the greatest number holds the position
 	position TEXT NOT NULL,            -- how far in the stream, JSON
 	entries INTEGER NOT NULL,
-	last_block INTEGER NOT NULL
+	last_block INTEGER NOT NULL,
+	crc INTEGER NOT NULL               -- CRC-32C of the other columns as text, a space between them
 );
 CREATE TABLE subjects(
 	id INTEGER PRIMARY KEY, subject TEXT NOT NULL,

@@ -31,4 +31,4 @@ func newSubject(id int64, text string) *subjectInfo {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func checksum(subject string) int64 { return int64(crc32.Checksum([]byte(subject), castagnoli)) }
+func checksum(text string) int64 { return int64(crc32.Checksum([]byte(text), castagnoli)) }
