@@ -358,3 +358,27 @@ func TestNoRoom(t *testing.T) {
 		t.Error("a writer that had no room is not to be opened anew")
 	}
 }
+
+// TestConflict: where the lock does not hold, as on some network file systems, the writer that was overtaken stores nothing.
+func TestConflict(t *testing.T) {
+	dir := t.TempDir()
+	one := open(t, dir, store.Config{})
+	if err := commit(one, []store.Entry{entryAt(said(1, 1), 1, noon, false)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Skipf("a lock that is held cannot be taken away here: %v", err)
+	}
+	two := open(t, dir, store.Config{})
+	if err := commit(two, []store.Entry{entryAt(said(1, 2), 2, noon, false)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := commit(one, []store.Entry{entryAt(said(1, 3), 2, noon, false)}); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("commit of the one that was overtaken: %v", err)
+	}
+	closed(t, one)
+	closed(t, two)
+	if got := read(t, reader(t, dir), store.Query{}); len(got) != 2 || got[1].Line != string(said(1, 2)) {
+		t.Errorf("the store holds %v", got)
+	}
+}
