@@ -324,6 +324,8 @@ func (c *chain) ackRun(at []Pos) (*segment, int) {
 		c.store.ack(g, off)
 		if g.index < c.at || g.index == c.at && off < c.off {
 			g.open--
+		} else if c.recovered != nil {
+			delete(c.recovered.members, p)
 		}
 	}
 	return g, n

@@ -8,7 +8,7 @@ import (
 // recovery is what a chain knows that was made from the files of a dead process. chain.rmu guards it.
 type recovery struct {
 	pending map[uint64]bool  // packs that the dead process had fixed
-	members map[Pos]struct{} // their frames, which Next does not return
+	members map[Pos]struct{} // their frames, which Next does not return; those that were acked before it came to them are gone
 	entries uint64           // un-acked entries found: those of the packs at once, the others as they are read
 	lastSeq uint64           // greatest number found
 	failed  error            // a segment could not be read: the files stay
@@ -103,14 +103,14 @@ func (r *recovery) look(c *chain, g *segment) (view, sight) {
 			return view{}, segmentEnd
 		}
 		r.lastSeq = max(r.lastSeq, metaSeq(v.meta))
-		if acked {
+		if _, member := r.members[g.place(v.off)]; member {
+			g.open++ // until its pack is acked: that the frame already is means that the process died while it acked the pack
 			continue
 		}
-		if _, member := r.members[g.place(v.off)]; !member {
+		if !acked {
 			r.entries++
 			return v, frameFound
 		}
-		g.open++ // acked with its pack
 	}
 }
 
