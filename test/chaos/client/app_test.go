@@ -91,6 +91,7 @@ func talk(ctx context.Context, d *dlog.Client, l *ledger, w *watch, name string,
 	r := rand.New(rand.NewPCG(uint64(g), uint64(os.Getpid())))
 	pace := newPace(l)
 	s := speaker{d: d, r: r, key: name + " " + strconv.Itoa(g)}
+	slow := 0
 	for n := 0; pace.next(ctx); n++ {
 		usage := threadUsage()
 		before, start := clock.waited(), time.Now()
@@ -101,7 +102,7 @@ func talk(ctx context.Context, d *dlog.Client, l *ledger, w *watch, name string,
 		if net > tooLong {
 			did := usage.since()
 			stood := w.stoodStill(start, start.Add(took))
-			if slowTold.Add(1) <= mostSlowTold {
+			if slow++; slow <= 10 {
 				fmt.Fprintf(os.Stderr, "entry %d took %v, %v without the time others had the core, of which the process stood still for %v: %s\n", n, took, net, stood, did)
 			}
 			net = min(net, took-stood)
