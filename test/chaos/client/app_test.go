@@ -27,11 +27,11 @@ import (
 // can be told from number and goroutine alone. Its arguments are its name, its ledger, how its spool is written, and how it ends if not by a kill.
 func app(args []string) int {
 	name, path, how := args[0], args[1], args[2]
-	if len(args) > 3 {
-		go endBy(args[3])
-	}
 	l, err := openLedger(path)
 	if err == nil {
+		if len(args) > 3 {
+			go endBy(args[3], l)
+		}
 		err = runApp(l, name, how)
 	}
 	if err != nil {
@@ -64,9 +64,11 @@ func runApp(l *ledger, name, how string) error {
 	return d.Close(ctx)
 }
 
-// endBy ends the application after a while, in a way that no deferred function sees.
-func endBy(what string) {
-	pause(200 * time.Millisecond)
+// endBy ends the application once it has said something, in a way that no deferred function sees.
+func endBy(what string, l *ledger) {
+	for l.total() < 200 {
+		pause(10 * time.Millisecond)
+	}
 	switch what {
 	case "exit":
 		os.Exit(3)
