@@ -17,7 +17,7 @@ The readers (tail, tasks, tree, find, gaps) ask a router's JetStream (--nats or 
   dlog-sink find --where 'level>=warn' --where service=payments --since 14:30
   dlog-sink tail --where 'path=place-order/**'`)
 	run := sinkRunCommand(env)
-	root.AddCommand(run, sinkCheckCommand(env), tailCommand(env), tasksCommand(env), treeCommand(env), findCommand(env), gapsCommand(env))
+	root.AddCommand(run, sinkCheckCommand(env), tailCommand(env), tasksCommand(env), treeCommand(env), findCommand(env), gapsCommand(env), backupCommand(env))
 	root.RunE = run.RunE
 	root.Flags().AddFlagSet(run.Flags())
 	return root
