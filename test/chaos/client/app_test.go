@@ -243,12 +243,6 @@ func threadUsage() (u usage) {
 	return u
 }
 
-// slowTold counts the slow calls that were told on stderr, of which the parent keeps the end only: on a busy machine they would
-// drive out what else it says.
-var slowTold atomic.Int32
-
-const mostSlowTold = 5
-
 // since tells what a slow call did: whether it waited by itself (for a lock, or the disk), and for which pages.
 func (u usage) since() string {
 	now := threadUsage()
