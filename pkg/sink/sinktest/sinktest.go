@@ -306,7 +306,8 @@ var positional = []testCase{
 	}},
 	{"torn", "what a crash left of a commit is gone when the destination is open", func(s *session) {
 		if s.d.Tear == nil {
-			s.t.Skip("this destination cannot be torn from outside")
+			s.t.Log("does not apply: this destination cannot be torn from outside")
+			return
 		}
 		s.open()
 		s.commit(s.batch(said(1), said(2)))
@@ -336,7 +337,8 @@ var positional = []testCase{
 	}},
 	{"refused", "an entry that is refused for what it is stores nothing of its batch, and is told from a failure", func(s *session) {
 		if s.d.Refused == nil {
-			s.t.Skip("this destination takes everything")
+			s.t.Log("does not apply: this destination takes everything")
+			return
 		}
 		s.open()
 		s.commit(s.batch(said(1)))
