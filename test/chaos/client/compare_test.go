@@ -28,6 +28,7 @@ type roll struct {
 	deaths  int
 	ids     map[string]map[uint64]bool // numbers by process
 	twice   int                        // lines with a process and number that were there before
+	buried  int                        // deaths that were told again, under the same identity: the adopter died, too, in that moment
 
 	doubtful []string
 }
@@ -78,7 +79,7 @@ func (r *roll) line(line []byte) {
 		r.tear(line)
 		return
 	}
-	r.identity(line, e.Dlog.Proc, e.Dlog.Seq)
+	r.identity(line, e.Dlog.Event, e.Dlog.Proc, e.Dlog.Seq)
 	if e.Dlog.Event == "death" {
 		r.deaths++
 	}
@@ -95,7 +96,7 @@ func (r *roll) line(line []byte) {
 	}
 }
 
-func (r *roll) identity(line []byte, proc string, seq uint64) {
+func (r *roll) identity(line []byte, event, proc string, seq uint64) {
 	if proc == "" {
 		return
 	}
@@ -104,7 +105,10 @@ func (r *roll) identity(line []byte, proc string, seq uint64) {
 		seen = map[uint64]bool{}
 		r.ids[proc] = seen
 	}
-	if seen[seq] {
+	switch {
+	case seen[seq] && event == "death":
+		r.buried++
+	case seen[seq]:
 		r.twice++
 		r.doubt(line)
 	}
@@ -204,6 +208,6 @@ func (r *roll) check() {
 			pause(time.Hour)
 		}
 	}
-	t.Logf("%d entries acknowledged, %d lines in the sink's file, %d deaths told: %d lost, %d torn, %d stored twice",
-		v.said, r.lines, r.deaths, v.lost, r.torn, v.twice+r.twice)
+	t.Logf("%d entries acknowledged, %d lines in the sink's file, %d deaths told (%d of them again): %d lost, %d torn, %d stored twice",
+		v.said, r.lines, r.deaths, r.buried, v.lost, r.torn, v.twice+r.twice)
 }
